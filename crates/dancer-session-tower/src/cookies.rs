@@ -1,0 +1,84 @@
+//! Cookies, in and out. Coming in they are read byte by byte, because what a lenient parser accepts
+//! as our cookie is somebody else's; going out they are written by a library.
+
+use cookie::time::Duration;
+use cookie::{Cookie, SameSite as Site};
+use dancer_session::{CookieSettings, SameSite, SessionId};
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+
+/// The value of our cookie in a request.
+///
+/// All `Cookie` headers count. Names are compared byte by byte, without any decoding. What is
+/// malformed or no UTF-8 is passed over. Two different values of our name mean that somebody put
+/// one there; nobody can tell which, so neither counts.
+pub(crate) fn presented(headers: &HeaderMap, name: &str) -> Option<String> {
+    let pairs = headers.get_all(COOKIE).iter();
+    let pairs = pairs.flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+    let mut found: Option<&[u8]> = None;
+    for value in pairs.filter_map(|pair| value_of(pair, name.as_bytes())) {
+        if found.is_some_and(|other| other != value) {
+            tracing::warn!(cookie = name, "duplicate_cookie");
+            return None;
+        }
+        found = Some(value);
+    }
+    let value = std::str::from_utf8(found?).ok()?;
+    Some(value.to_owned())
+}
+
+fn value_of<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let equals = pair.iter().position(|byte| *byte == b'=')?;
+    let (left, right) = pair.split_at(equals);
+    (trim(left) == name).then(|| trim(&right[1..]))
+}
+
+/// Without spaces and tabs at both ends, and without nothing else: Unicode has more kinds of blanks
+/// than cookies have.
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// The header that gives a client its id.
+pub(crate) fn giving(settings: &CookieSettings, id: &SessionId) -> Option<HeaderValue> {
+    let mut cookie = base(settings, id.as_str());
+    if let Some(expires) = settings.expires {
+        let seconds = i64::try_from(expires.as_secs()).unwrap_or(i64::MAX);
+        cookie.set_max_age(Duration::seconds(seconds));
+    }
+    header(&cookie)
+}
+
+/// The header that makes a client forget its id.
+pub(crate) fn removing(settings: &CookieSettings) -> Option<HeaderValue> {
+    let mut cookie = base(settings, "");
+    cookie.set_max_age(Duration::ZERO);
+    header(&cookie)
+}
+
+fn base<'a>(settings: &'a CookieSettings, value: &'a str) -> Cookie<'a> {
+    let mut cookie = Cookie::new(settings.name(), value);
+    cookie.set_path("/");
+    if let Some(domain) = &settings.domain {
+        cookie.set_domain(domain);
+    }
+    cookie.set_secure(settings.secure);
+    cookie.set_http_only(settings.http_only);
+    cookie.set_same_site(match settings.same_site {
+        SameSite::Strict => Site::Strict,
+        SameSite::Lax => Site::Lax,
+        SameSite::None => Site::None,
+    });
+    cookie
+}
+
+/// `None` can't happen with settings that were checked and ids that the engine made.
+fn header(cookie: &Cookie<'_>) -> Option<HeaderValue> {
+    HeaderValue::try_from(cookie.to_string()).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Changes to a session as operations, so that they can be applied again to what another request
+//! has stored meanwhile.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Error;
+use crate::layout::{Entries, Value};
+
+/// One operation of a request on the entries of its session.
+#[derive(Clone)]
+pub(crate) enum Change {
+    Set { name: Box<str>, value: Value },
+    Remove { name: Box<str> },
+    Clear,
+    Update { name: Box<str>, step: Arc<Step> },
+}
+
+/// Takes the stored value of an entry to the new one.
+type Step = dyn Fn(&Entries, &str) -> Result<Value, Error> + Send + Sync;
+
+impl Change {
+    pub(crate) fn set(name: &str, value: &impl Serialize) -> Result<Self, Error> {
+        settable(name)?;
+        Ok(Self::Set {
+            name: name.into(),
+            value: Value::encode(name, value)?,
+        })
+    }
+
+    pub(crate) fn remove(name: &str) -> Self {
+        Self::Remove { name: name.into() }
+    }
+
+    pub(crate) fn update<T, F>(name: &str, f: F) -> Result<Self, Error>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>) -> T + Send + Sync + 'static,
+    {
+        settable(name)?;
+        let step =
+            move |entries: &Entries, name: &str| Value::encode(name, &f(entries.get::<T>(name)?));
+        Ok(Self::Update {
+            name: name.into(),
+            step: Arc::new(step),
+        })
+    }
+
+    pub(crate) fn apply(&self, entries: &mut Entries) -> Result<(), Error> {
+        match self {
+            Self::Set { name, value } => entries.set(name, value.clone()),
+            Self::Remove { name } => _ = entries.remove(name),
+            Self::Clear => entries.clear(),
+            Self::Update { name, step } => {
+                let value = step(entries, name)?;
+                entries.set(name, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether applying this a second time, over whatever was stored since, gives another result
+    /// than applying it once: then it must not be done on suspicion.
+    pub(crate) fn counts(&self) -> bool {
+        matches!(self, Self::Update { .. })
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set { name, .. } => write!(f, "Set({name})"),
+            Self::Remove { name } => write!(f, "Remove({name})"),
+            Self::Clear => f.write_str("Clear"),
+            Self::Update { name, .. } => write!(f, "Update({name})"),
+        }
+    }
+}
+
+/// Names that the Dancer layout keeps beside the entries. They are reserved in every layout, or a
+/// session could not be moved from one to the other.
+const RESERVED: [&str; 5] = ["id", "__created", "__owner", "__w", "__ended"];
+
+fn settable(name: &str) -> Result<(), Error> {
+    if RESERVED.contains(&name) {
+        return Err(Error::refused(format!(
+            "the entry name {name:?} is reserved for the session engine (so are {}): choose another",
+            RESERVED.join(", ")
+        )));
+    }
+    Ok(())
+}

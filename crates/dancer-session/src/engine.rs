@@ -1,0 +1,302 @@
+//! The engine: the one place where store, layout and lifetimes meet.
+
+mod builder;
+mod finish;
+mod flush;
+mod queue;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use redis::aio::MultiplexedConnection;
+
+pub use self::builder::EngineBuilder;
+pub(crate) use self::finish::run_to_end;
+pub use self::flush::Flushed;
+use self::queue::Queue;
+use crate::id::{Entropy, Mark, SessionId};
+use crate::layout::{Codec, Content, Document, Entries, Key, Stub};
+use crate::lifetime::{Clock, Lifetime, Moment};
+use crate::session::{Read, Session};
+use crate::store::redis::RedisStore;
+use crate::store::{Create, Destroy, ErasedStore};
+use crate::{Error, Settings};
+
+/// What an application holds: makes sessions, finds them again, and hands out their Redis.
+///
+/// Cheap to clone; all clones are one engine. Needs a tokio runtime.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use dancer_session::{SessionEngine, Settings};
+///
+/// let engine = SessionEngine::in_memory(Settings::default())?;
+/// let session = engine.create().await?;
+/// session.set("user", "anna")?;
+/// session.update("visits", |visits: Option<u32>| visits.unwrap_or(0) + 1)?;
+/// session.flush().await?;
+///
+/// let id = session.id().expect("a session that was created has an id");
+/// let again = engine.retrieve(id.as_str()).await?.expect("it was stored a moment ago");
+/// assert_eq!(again.get::<String>("user")?.as_deref(), Some("anna"));
+/// # Ok::<(), dancer_session::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct SessionEngine(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    store: Arc<dyn ErasedStore>,
+    /// The same store, if it is Redis: only that has connections to hand out.
+    redis: Option<Arc<RedisStore>>,
+    codec: Codec,
+    lifetime: Lifetime,
+    clock: Clock,
+    entropy: Entropy,
+    queue: Queue,
+}
+
+impl SessionEngine {
+    /// Checks the settings and makes the first connection to Redis.
+    ///
+    /// # Errors
+    ///
+    /// [`is_settings`](Error::is_settings) names the key, the value and what was expected;
+    /// [`is_unavailable`](Error::is_unavailable), after `timeout` at the latest, names the address
+    /// that did not answer.
+    pub async fn init(settings: Settings) -> Result<Self, Error> {
+        Self::builder(settings).init().await
+    }
+
+    /// An engine whose sessions live in this process's memory and end with it.
+    ///
+    /// # Errors
+    ///
+    /// [`is_settings`](Error::is_settings), as with [`init`](Self::init); an address is not needed.
+    pub fn in_memory(settings: Settings) -> Result<Self, Error> {
+        Self::builder(settings).in_memory()
+    }
+
+    /// An engine with a clock, a random generator or a store of its own.
+    pub fn builder(settings: Settings) -> EngineBuilder {
+        EngineBuilder::new(settings)
+    }
+
+    /// The settings it was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Where the sessions live, in words for people.
+    pub fn place(&self) -> String {
+        self.0.store.place()
+    }
+
+    /// A connection to the same server and database, for whatever else the application has to do
+    /// there. It is not the one that the sessions use, so nothing done with it disturbs them; it is
+    /// opened at the first call, and opened anew when it is dead.
+    ///
+    /// It has no timeout of its own, so that `BLPOP` and the like can wait.
+    ///
+    /// # Errors
+    ///
+    /// [`is_unavailable`](Error::is_unavailable) when the server can't be reached within `timeout`;
+    /// [`is_refused`](Error::is_refused) when the sessions do not live in Redis.
+    pub async fn redis(&self) -> Result<MultiplexedConnection, Error> {
+        match &self.0.redis {
+            Some(store) => store.handle(self.deadline()).await,
+            None => Err(Error::refused(format!(
+                "no Redis connection to hand out: the sessions live in {}",
+                self.place()
+            ))),
+        }
+    }
+
+    /// Makes a new session and stores it, empty.
+    ///
+    /// # Errors
+    ///
+    /// [`is_unavailable`](Error::is_unavailable); nobody knows the id then, so nothing is lost.
+    pub async fn create(&self) -> Result<Session, Error> {
+        let read = self.store_new(Entries::default(), self.deadline()).await?;
+        Ok(Session::stored(self.clone(), read))
+    }
+
+    /// A session for a visitor who has none: it has no id and costs nothing until a
+    /// [`flush`](Session::flush) finds entries in it.
+    pub fn anonymous(&self) -> Session {
+        Session::anonymous(self.clone())
+    }
+
+    /// Takes a session into hand, and extends its life by `expire`. One round trip.
+    ///
+    /// `id` is what a client presented, unchecked. `None`: there is no such session, or no longer;
+    /// what has not the shape of an id is not even asked for. A session that was renewed or
+    /// destroyed a moment ago ([`renew_grace`](Settings::renew_grace)) comes as an empty one that
+    /// [`is_ended`](Session::is_ended).
+    ///
+    /// # Errors
+    ///
+    /// [`is_unavailable`](Error::is_unavailable), or [`is_unreadable`](Error::is_unreadable). Neither
+    /// means that the session is gone.
+    pub async fn retrieve(&self, id: &str) -> Result<Option<Session>, Error> {
+        let Some(id) = SessionId::parse(id) else {
+            tracing::debug!("malformed_id");
+            return Ok(None);
+        };
+        let key = self.key(&id);
+        let Some(payload) = self.read(&key).await? else {
+            tracing::debug!(session = %id, "unknown_id");
+            return Ok(None);
+        };
+        let now = self.0.clock.now();
+        match self
+            .0
+            .codec
+            .decode(&key, &payload)
+            .inspect_err(|error| {
+                tracing::error!(session = %id, %error, "unreadable");
+            })? {
+            Content::Stub(stub) => {
+                self.touch_later(key, self.0.lifetime.of_stub(stub.ends, now));
+                Ok((now < stub.ends).then(|| Session::ended(self.clone(), id)))
+            }
+            Content::Session(document) => {
+                Ok(self.admit(key, Read::new(id, payload, document), now))
+            }
+        }
+    }
+
+    /// Lets a session in that was read, unless its absolute limit has passed.
+    fn admit(&self, key: Key, read: Read, now: Moment) -> Option<Session> {
+        let Some(left) = self.0.lifetime.of(read.document.created, now) else {
+            tracing::debug!(session = %read.id, "limit_passed");
+            self.touch_later(key, Duration::ZERO);
+            return None;
+        };
+        // The read extended the key before it was known how old the session is.
+        if left < self.0.lifetime.of_any() {
+            self.touch_later(key, left);
+        }
+        Some(Session::stored(self.clone(), read))
+    }
+
+    /// Reads what is under a key and extends it, at every read or once in `touch_interval`.
+    async fn read(&self, key: &Key) -> Result<Option<Bytes>, Error> {
+        let ttl = self.0.lifetime.of_any();
+        let interval = self.0.settings.touch_interval;
+        if interval.is_zero() {
+            return self.0.store.retrieve(key, ttl, self.deadline()).await;
+        }
+        let Some((payload, left)) = self.0.store.peek(key, self.deadline()).await? else {
+            return Ok(None);
+        };
+        if left + interval <= ttl {
+            self.touch_later(key.clone(), ttl);
+        }
+        Ok(Some(payload))
+    }
+
+    /// Sets how long a key lives from now on, without making anybody wait for it.
+    fn touch_later(&self, key: Key, ttl: Duration) {
+        let (store, by) = (Arc::clone(&self.0.store), self.deadline());
+        tokio::spawn(async move {
+            if let Err(error) = store.touch(&key, ttl, by).await {
+                tracing::warn!(session = %key.fingerprint(), %error, "touch_failed");
+            }
+        });
+    }
+
+    /// Stores entries as a new session, under an id that nothing is stored under.
+    async fn store_new(&self, entries: Entries, by: Instant) -> Result<Read, Error> {
+        let created = self.0.clock.now();
+        let mark = Mark::generate(&self.0.entropy)?;
+        let document = Document {
+            created,
+            mark,
+            entries,
+        };
+        loop {
+            let id = SessionId::generate(&self.0.entropy)?;
+            let key = self.key(&id);
+            let payload = self.0.codec.encode(&key, &document)?;
+            if self.create_as(&key, &payload, by).await? == Create::Created {
+                tracing::debug!(session = %id, "created");
+                return Ok(Read::new(id, payload, document));
+            }
+            tracing::warn!(session = %id, "id_taken");
+            if Instant::now() >= by {
+                return Err(Error::not_applied(
+                    "no free session id could be found in time",
+                ));
+            }
+        }
+    }
+
+    /// Creates a key, asking again as long as it is not known whether it was.
+    async fn create_as(&self, key: &Key, payload: &Bytes, by: Instant) -> Result<Create, Error> {
+        let mut unsure = false;
+        loop {
+            let ttl = self.0.lifetime.of_any();
+            match self.0.store.create(key, payload, ttl, by).await {
+                Err(error) if error.is_unknown() && Instant::now() < by => unsure = true,
+                Ok(Create::Exists) if unsure => {
+                    let there = self.0.store.retrieve(key, ttl, by).await?;
+                    let ours = there.is_some_and(|there| there == payload);
+                    return Ok(if ours {
+                        Create::Created
+                    } else {
+                        Create::Exists
+                    });
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Puts a stub in the place of a session.
+    async fn destroy(&self, id: &SessionId, by: Instant) -> Result<(), Error> {
+        let key = self.key(id);
+        let (stub, ttl) = self.stub(&key, Mark::generate(&self.0.entropy)?);
+        loop {
+            match self.0.store.destroy(&key, &stub, ttl, by).await {
+                // Doing it twice does no harm.
+                Err(error) if error.is_unknown() && Instant::now() < by => {}
+                Err(error) => return Err(error),
+                Ok(Destroy::Destroyed) => break tracing::debug!(session = %id, "destroyed"),
+                Ok(Destroy::Gone) => break tracing::debug!(session = %id, "destroyed_already_gone"),
+            }
+        }
+        Ok(())
+    }
+
+    /// A stub made now, and how long its key shall live.
+    fn stub(&self, key: &Key, mark: Mark) -> (Bytes, Duration) {
+        let now = self.0.clock.now();
+        let ends = Moment::from_seconds(self.0.lifetime.end_of_stub(now).seconds());
+        let payload = self.0.codec.encode_stub(key, Stub { ends, mark });
+        (payload, self.0.lifetime.of_stub(ends, now))
+    }
+
+    /// How long a session in hand has to live if nobody uses it again.
+    pub(crate) fn time_left(&self, created: Moment) -> Duration {
+        let left = self.0.lifetime.of(created, self.0.clock.now());
+        left.unwrap_or_default()
+    }
+
+    fn key(&self, id: &SessionId) -> Key {
+        Key::new(&self.0.settings.prefix, id)
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.0.settings.timeout
+    }
+}
+
+impl fmt::Debug for SessionEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionEngine({})", self.place())
+    }
+}

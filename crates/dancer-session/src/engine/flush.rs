@@ -1,0 +1,306 @@
+//! A flush: what is pending in a session's hand is carried out in the store, or refused as a whole.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::time::timeout_at;
+
+use super::SessionEngine;
+use crate::Error;
+use crate::hand::{Origin, Plan, Task};
+use crate::id::{Mark, SessionId};
+use crate::layout::{Content, Document, Entries, Key};
+use crate::session::{Read, Shared};
+use crate::store::{Renew, Renewal, Replace};
+
+/// What became of a [`flush`](crate::Session::flush).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a flush may have found that the session has ended"]
+pub enum Flushed {
+    /// There was nothing to do.
+    Unchanged,
+    /// The changes are stored.
+    Stored,
+    /// A new session is stored, under a new id: the client must get it.
+    Created,
+    /// The session lives on under a new id: the client must get it.
+    Renewed,
+    /// The session has ended, as this request wanted.
+    Destroyed,
+    /// Another request ended the session meanwhile. Nothing was stored, under any id.
+    Ended,
+}
+
+impl Shared {
+    pub(crate) async fn flush(&self) -> Result<Flushed, Error> {
+        let by = self.engine.deadline();
+        let Ok(_alone) = timeout_at(by.into(), self.flushing.lock()).await else {
+            return Err(Error::not_applied(
+                "another flush of this session took until the deadline",
+            ));
+        };
+        let mut task = self.hand().begin();
+        let outcome = self.engine.carry_out(&mut task, by).await;
+        let mut hand = self.hand();
+        match outcome {
+            Ok((flushed, origin)) => {
+                hand.settle(&task, origin);
+                Ok(flushed)
+            }
+            Err(error) => {
+                hand.unsettle(task, &error);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What was done, and what the session is afterwards.
+type Outcome = Result<(Flushed, Origin), Error>;
+
+impl SessionEngine {
+    async fn carry_out(&self, task: &mut Task, by: Instant) -> Outcome {
+        let mut otherwise = Flushed::Unchanged;
+        while let Some(id) = task.doomed.last() {
+            self.destroy(id, by).await?;
+            task.doomed.pop();
+            task.destroyed = true;
+            otherwise = Flushed::Destroyed;
+        }
+        match &task.plan {
+            Plan::Nothing(origin) => Ok((otherwise, origin.clone())),
+            Plan::Refuse(id) => Ok((Flushed::Ended, Origin::Ended(id.clone()))),
+            Plan::Unsure => Err(Error::unknown(
+                "an earlier flush of this session got no answer: retrieve it again",
+            )),
+            Plan::Create => {
+                let mut entries = Entries::default();
+                apply(task, &mut entries)?;
+                let read = self.store_new(entries, by).await?;
+                Ok((Flushed::Created, Origin::Stored(read)))
+            }
+            Plan::Replace(read) => {
+                let mut turn = self.0.queue.turn(&read.id, by).await?;
+                let start = turn.latest().unwrap_or_else(|| read.clone());
+                // If this fails, nobody knows what is stored; the next flush starts from its own read.
+                turn.leave_behind(None);
+                let stored = Attempt::new(self, read, None, task, by)?.run(start).await?;
+                turn.leave_behind(stored.clone());
+                self.outcome(Flushed::Stored, stored, read, task, by).await
+            }
+            Plan::Renew(read) => {
+                let mut turn = self.0.queue.turn(&read.id, by).await?;
+                let start = turn.latest().unwrap_or_else(|| read.clone());
+                turn.leave_behind(None);
+                let fresh = SessionId::generate(&self.0.entropy)?;
+                let stored = Attempt::new(self, read, Some(fresh), task, by)?
+                    .run(start)
+                    .await?;
+                self.outcome(Flushed::Renewed, stored, read, task, by).await
+            }
+        }
+    }
+
+    /// What it means that a session was stored, or had ended.
+    async fn outcome(
+        &self,
+        done: Flushed,
+        stored: Option<Read>,
+        read: &Read,
+        task: &Task,
+        by: Instant,
+    ) -> Outcome {
+        if let Some(stored) = stored {
+            tracing::debug!(session = %stored.id, ?done, "flushed");
+            return Ok((done, Origin::Stored(stored)));
+        }
+        tracing::info!(session = %read.id, "ended");
+        if done == Flushed::Renewed {
+            // A log-in goes on, with what this request knows and nothing of the session that ended.
+            let mut entries = Entries::default();
+            apply(task, &mut entries)?;
+            if entries.len() > 0 {
+                let fresh = self.store_new(entries, by).await?;
+                return Ok((Flushed::Created, Origin::Stored(fresh)));
+            }
+        }
+        Ok((Flushed::Ended, Origin::Ended(read.id.clone())))
+    }
+}
+
+fn apply(task: &Task, entries: &mut Entries) -> Result<(), Error> {
+    task.changes
+        .iter()
+        .try_for_each(|change| change.apply(entries))
+}
+
+/// One flush of a stored session, over as many tries as it takes.
+struct Attempt<'a> {
+    engine: &'a SessionEngine,
+    key: Key,
+    id: &'a SessionId,
+    task: &'a Task,
+    by: Instant,
+    /// The id that the session gets, if it is to be renewed.
+    fresh: Option<SessionId>,
+    /// Left in everything that this flush writes.
+    mark: Mark,
+    /// What the last try wanted to store.
+    tried: Option<Read>,
+    /// A try got no answer: it may have been carried out.
+    unsure: bool,
+}
+
+/// The store's answer to one try.
+enum Answer {
+    Done,
+    Changed(Bytes),
+    Gone,
+    Taken,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(
+        engine: &'a SessionEngine,
+        read: &'a Read,
+        fresh: Option<SessionId>,
+        task: &'a Task,
+        by: Instant,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            engine,
+            key: engine.key(&read.id),
+            id: &read.id,
+            task,
+            by,
+            fresh,
+            mark: Mark::generate(&engine.0.entropy)?,
+            tried: None,
+            unsure: false,
+        })
+    }
+
+    /// Applies the changes to `base`, and to whatever is stored instead, until that is stored.
+    /// `None`: the session has ended.
+    async fn run(mut self, mut base: Read) -> Result<Option<Read>, Error> {
+        loop {
+            match self.attempt(&base).await {
+                Ok(Answer::Done) => return Ok(self.tried),
+                Ok(Answer::Gone) => return Ok(None),
+                Ok(Answer::Taken) => {
+                    self.fresh = Some(SessionId::generate(&self.engine.0.entropy)?);
+                }
+                Ok(Answer::Changed(payload)) => match self.newer(payload)? {
+                    Newer::Other(read) => base = read,
+                    Newer::Own(read) => return Ok(read),
+                    Newer::Ended => return Ok(None),
+                },
+                Err(error) if error.is_unknown() && Instant::now() < self.by => self.unsure = true,
+                Err(error) if self.unsure && error.is_unavailable() => {
+                    return Err(self.unknown().because(error));
+                }
+                Err(error) => return Err(error),
+            }
+            if Instant::now() >= self.by {
+                return Err(self.out_of_time());
+            }
+        }
+    }
+
+    async fn attempt(&mut self, base: &Read) -> Result<Answer, Error> {
+        let engine = &self.engine.0;
+        let mut document = Document {
+            mark: self.mark,
+            ..Document::clone(&base.document)
+        };
+        apply(self.task, &mut document.entries)?;
+        let Some(ttl) = engine.lifetime.of(document.created, engine.clock.now()) else {
+            return Ok(Answer::Gone);
+        };
+        let Some(fresh) = &self.fresh else {
+            let payload = engine.codec.encode(&self.key, &document)?;
+            let read = self
+                .tried
+                .insert(Read::new(self.id.clone(), payload, document));
+            let answer = engine
+                .store
+                .replace(&self.key, &base.payload, &read.payload, ttl, self.by)
+                .await?;
+            return Ok(match answer {
+                Replace::Replaced => Answer::Done,
+                Replace::Changed(payload) => Answer::Changed(payload),
+                Replace::Gone => Answer::Gone,
+            });
+        };
+        let new = self.engine.key(fresh);
+        let payload = engine.codec.encode(&new, &document)?;
+        let read = self
+            .tried
+            .insert(Read::new(fresh.clone(), payload, document));
+        let (stub, stub_ttl) = self.engine.stub(&self.key, self.mark);
+        let renewal = Renewal {
+            old: &self.key,
+            read: &base.payload,
+            stub: &stub,
+            stub_ttl,
+            new: &new,
+            payload: &read.payload,
+            ttl,
+        };
+        Ok(match engine.store.renew(renewal, self.by).await? {
+            Renew::Renewed => Answer::Done,
+            Renew::Changed(payload) => Answer::Changed(payload),
+            Renew::Gone => Answer::Gone,
+            Renew::Exists => Answer::Taken,
+        })
+    }
+
+    /// What the payload means that is stored instead of the one expected.
+    fn newer(&mut self, payload: Bytes) -> Result<Newer, Error> {
+        match self.engine.0.codec.decode(&self.key, &payload)? {
+            // Our own mark: a try whose reply was lost had been carried out after all.
+            Content::Stub(stub) if stub.mark == self.mark => Ok(Newer::Own(self.tried.take())),
+            Content::Stub(_) => Ok(Newer::Ended),
+            Content::Session(document) => {
+                let own = document.mark == self.mark;
+                let read = Read::new(self.id.clone(), payload, document);
+                if own {
+                    return Ok(Newer::Own(Some(read)));
+                }
+                if self.unsure && self.task.counts() {
+                    // Somebody wrote after a try of ours that may be part of it, or not.
+                    return Err(self.unknown());
+                }
+                tracing::debug!(session = %self.id, "conflict");
+                Ok(Newer::Other(read))
+            }
+        }
+    }
+
+    fn out_of_time(&self) -> Error {
+        if self.unsure {
+            return self.unknown();
+        }
+        let id = self.id;
+        Error::not_applied(format!(
+            "session {id}: other writers were faster until the deadline"
+        ))
+    }
+
+    fn unknown(&self) -> Error {
+        let id = self.id;
+        Error::unknown(format!(
+            "session {id}: a change may have been stored, or not: no answer"
+        ))
+    }
+}
+
+/// What stands where something else was expected.
+enum Newer {
+    /// The work of another writer.
+    Other(Read),
+    /// That of this very flush.
+    Own(Option<Read>),
+    /// A stub.
+    Ended,
+}

@@ -1,0 +1,87 @@
+//! Flushes of one session in one process queue behind each other: they would only refuse each
+//! other in the store, one round trip at a time. So only processes compete there.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::time::timeout_at;
+
+use crate::Error;
+use crate::id::SessionId;
+use crate::session::Read;
+
+/// One queue for each session that is being flushed just now; no trace of any other.
+#[derive(Default)]
+pub(super) struct Queue {
+    turns: Mutex<HashMap<[u8; 16], Arc<AsyncMutex<Latest>>>>,
+}
+
+/// What the flush before stored, so that the next one starts from there instead of being refused.
+type Latest = Option<Read>;
+
+impl Queue {
+    /// Waits until no other flush of this session is under way here.
+    pub(super) async fn turn(&self, id: &SessionId, by: Instant) -> Result<Turn<'_>, Error> {
+        let hash = id.hash();
+        let queue = Arc::clone(self.turns().entry(hash).or_default());
+        match timeout_at(by.into(), queue.lock_owned()).await {
+            Ok(latest) => Ok(Turn {
+                queue: self,
+                hash,
+                latest: Some(latest),
+            }),
+            Err(_) => {
+                self.leave(hash);
+                Err(Error::not_applied(format!(
+                    "session {id}: other flushes of it took until the deadline"
+                )))
+            }
+        }
+    }
+
+    /// Forgets the queue of a session if nobody stands in it.
+    fn leave(&self, hash: [u8; 16]) {
+        let mut turns = self.turns();
+        // Whoever is in the queue holds a clone, made under the lock that is held here.
+        if turns
+            .get(&hash)
+            .is_some_and(|queue| Arc::strong_count(queue) == 1)
+        {
+            turns.remove(&hash);
+        }
+    }
+
+    fn turns(&self) -> MutexGuard<'_, HashMap<[u8; 16], Arc<AsyncMutex<Latest>>>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to flush one session; ends when dropped.
+pub(super) struct Turn<'q> {
+    queue: &'q Queue,
+    hash: [u8; 16],
+    latest: Option<OwnedMutexGuard<Latest>>,
+}
+
+impl Turn<'_> {
+    /// What the flush before this one stored, if it was directly before.
+    pub(super) fn latest(&self) -> Option<Read> {
+        self.latest.as_ref().and_then(|latest| (**latest).clone())
+    }
+
+    /// Tells the next flush what is stored now, if anybody knows.
+    pub(super) fn leave_behind(&mut self, read: Option<Read>) {
+        if let Some(latest) = &mut self.latest {
+            **latest = read;
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.latest = None;
+        self.queue.leave(self.hash);
+    }
+}

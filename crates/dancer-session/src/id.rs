@@ -1,0 +1,157 @@
+//! Session ids: made by the operating system's generator, checked before they are used, never shown.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+
+/// The id of a session: 256 random bits as 43 characters of base64url.
+///
+/// Who knows it has the session, so it goes into the cookie and nowhere else. `Debug` and
+/// `Display` show a [fingerprint](Self::fingerprint).
+#[derive(Clone)]
+pub struct SessionId {
+    text: Arc<str>,
+    digest: [u8; 32],
+}
+
+impl SessionId {
+    /// Makes a new id. This is the only function that does; without random bits there is no id.
+    pub(crate) fn generate(entropy: &Entropy) -> Result<Self, Error> {
+        let mut bits = [0; NATIVE_BYTES];
+        entropy.fill(&mut bits)?;
+        Ok(Self::from_text(&URL_SAFE_NO_PAD.encode(bits)))
+    }
+
+    /// Takes what a client presented, if it has exactly the shape that [`generate`](Self::generate)
+    /// gives. Does no I/O.
+    pub(crate) fn parse(presented: &str) -> Option<Self> {
+        if presented.len() != NATIVE_CHARS {
+            return None;
+        }
+        let mut bits = [0; NATIVE_BYTES];
+        // Strict about the four bits that the last character has too many, so one id has one text.
+        let length = URL_SAFE_NO_PAD.decode_slice(presented, &mut bits).ok()?;
+        (length == NATIVE_BYTES).then(|| Self::from_text(presented))
+    }
+
+    fn from_text(text: &str) -> Self {
+        Self {
+            text: text.into(),
+            digest: Sha256::digest(text).into(),
+        }
+    }
+
+    /// The id itself, for the cookie.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Eight characters that tell sessions apart in logs and give nobody access: the first ones of
+    /// what [`key`](crate::Key) holds, so that a line of the log leads to a key and back.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut text = [0; Fingerprint::CHARS];
+        encode(&self.digest[..6], &mut text);
+        Fingerprint(text)
+    }
+
+    /// The first 128 bits of the SHA-256 of the id, by which everything about it is filed.
+    pub(crate) fn hash(&self) -> [u8; 16] {
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&self.digest[..16]);
+        hash
+    }
+}
+
+impl PartialEq for SessionId {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Eq for SessionId {}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({}…)", self.fingerprint())
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}…", self.fingerprint())
+    }
+}
+
+/// What logs, errors and metrics show in place of an id. See [`SessionId::fingerprint`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; Self::CHARS]);
+
+impl Fingerprint {
+    const CHARS: usize = 8;
+
+    /// The fingerprint as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A random 64-bit mark that each flush leaves in the payload, by which it knows its own work again
+/// when the reply was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark(pub(crate) [u8; 8]);
+
+impl Mark {
+    pub(crate) fn generate(entropy: &Entropy) -> Result<Self, Error> {
+        let mut bits = [0; 8];
+        entropy.fill(&mut bits)?;
+        Ok(Self(bits))
+    }
+}
+
+/// Where random bits come from: the operating system, unless a test says otherwise.
+#[derive(Clone)]
+pub(crate) struct Entropy(Arc<Source>);
+
+type Source = dyn Fn(&mut [u8]) -> io::Result<()> + Send + Sync;
+
+impl Entropy {
+    pub(crate) fn new(
+        source: impl Fn(&mut [u8]) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(source))
+    }
+
+    fn fill(&self, bits: &mut [u8]) -> Result<(), Error> {
+        (self.0)(bits).map_err(|error| {
+            Error::not_applied("the random generator failed, so no session id can be made")
+                .because(error)
+        })
+    }
+}
+
+impl Default for Entropy {
+    fn default() -> Self {
+        Self::new(|bits| getrandom::fill(bits).map_err(io::Error::other))
+    }
+}
+
+const NATIVE_BYTES: usize = 32;
+const NATIVE_CHARS: usize = 43;
+
+/// Writes `bytes` as base64url over the whole of `text`, which has the right length for it.
+pub(crate) fn encode(bytes: &[u8], text: &mut [u8]) {
+    let written = URL_SAFE_NO_PAD.encode_slice(bytes, text);
+    debug_assert!(written.is_ok(), "the buffer is made for these bytes");
+}

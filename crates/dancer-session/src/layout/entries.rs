@@ -1,0 +1,215 @@
+//! The entries of a session in hand: split, not decoded. What nobody touches keeps its bytes.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use crate::Error;
+
+/// Names and values in the order they were first set.
+#[derive(Clone, Default)]
+pub(crate) struct Entries {
+    /// The payload that the pieces of the entries point into.
+    source: Bytes,
+    items: Vec<Item>,
+}
+
+#[derive(Clone)]
+struct Item {
+    name: Piece,
+    value: Piece,
+}
+
+/// A piece of JSON: still where it was read, or made since.
+#[derive(Clone)]
+enum Piece {
+    At { start: usize, end: usize },
+    Own(Value),
+}
+
+/// One encoded value.
+#[derive(Clone)]
+pub(crate) struct Value(Box<str>);
+
+impl Value {
+    /// Encodes a value for the entry `name`, which the error names.
+    pub(crate) fn encode(name: &str, value: &impl Serialize) -> Result<Self, Error> {
+        match serde_json::to_string(value) {
+            Ok(text) => Ok(Self(text.into())),
+            Err(error) => Err(Error::entry(format!(
+                "the value for entry {name:?} can't be stored: {error}"
+            ))),
+        }
+    }
+}
+
+impl Entries {
+    /// The entries found in `payload`, of which `raw` is a part.
+    pub(super) fn within(payload: &Bytes, raw: &RawEntries<'_>) -> Self {
+        let base = payload.as_ptr().addr();
+        let piece = |part: &RawValue| {
+            let start = part.get().as_ptr().addr() - base;
+            let end = start + part.get().len();
+            Piece::At { start, end }
+        };
+        let items = raw.0.iter().map(|(name, value)| Item {
+            name: piece(name),
+            value: piece(value),
+        });
+        Self {
+            items: items.collect(),
+            source: payload.clone(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.items.iter().map(|item| self.name(item))
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.position(name).is_some()
+    }
+
+    /// Decodes one entry, and only that one.
+    pub(crate) fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+        let Some(at) = self.position(name) else {
+            return Ok(None);
+        };
+        let text = self.text(&self.items[at].value);
+        match serde_json::from_slice(text) {
+            Ok(value) => Ok(Some(value)),
+            // The library's own message would quote the value.
+            Err(error) => Err(Error::entry(format!(
+                "entry {name:?} holds {}, which can't be read as {} (at column {} of it)",
+                kind(text),
+                std::any::type_name::<T>(),
+                error.column()
+            ))),
+        }
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: Value) {
+        let value = Piece::Own(value);
+        match self.position(name) {
+            Some(at) => self.items[at].value = value,
+            None => self.items.push(Item {
+                name: Piece::Own(Value(quoted(name))),
+                value,
+            }),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) -> bool {
+        let found = self.position(name);
+        if let Some(at) = found {
+            self.items.remove(at);
+        }
+        found.is_some()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.items.clear();
+    }
+
+    pub(super) fn encoded_len(&self) -> usize {
+        let piece = |piece: &Piece| self.text(piece).len() + 1;
+        let pairs = self
+            .items
+            .iter()
+            .map(|item| piece(&item.name) + piece(&item.value));
+        pairs.sum::<usize>() + 2
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let mut before = b'{';
+        for item in &self.items {
+            out.push(before);
+            out.extend_from_slice(self.text(&item.name));
+            out.push(b':');
+            out.extend_from_slice(self.text(&item.value));
+            before = b',';
+        }
+        if self.items.is_empty() {
+            out.push(b'{');
+        }
+        out.push(b'}');
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.items.iter().position(|item| self.name(item) == name)
+    }
+
+    fn name<'a>(&'a self, item: &'a Item) -> Cow<'a, str> {
+        let text = std::str::from_utf8(self.text(&item.name)).unwrap_or_default();
+        match text.get(1..text.len().saturating_sub(1)) {
+            Some(inner) if !inner.contains('\\') => Cow::Borrowed(inner),
+            _ => serde_json::from_str(text).map_or(Cow::Borrowed(""), Cow::Owned),
+        }
+    }
+
+    fn text<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
+        match piece {
+            Piece::At { start, end } => &self.source[*start..*end],
+            Piece::Own(value) => value.0.as_bytes(),
+        }
+    }
+}
+
+/// Shows names, never values.
+impl fmt::Debug for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+/// The entries as they stand in a payload, borrowed from it.
+pub(super) struct RawEntries<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawEntries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+struct Pairs;
+
+impl<'de> Visitor<'de> for Pairs {
+    type Value = RawEntries<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of entries")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(RawEntries(pairs))
+    }
+}
+
+/// A name as JSON has it.
+fn quoted(name: &str) -> Box<str> {
+    serde_json::Value::from(name).to_string().into()
+}
+
+/// What a piece of JSON is, in one word for an error.
+fn kind(text: &[u8]) -> &'static str {
+    match text.first() {
+        Some(b'"') => "a string",
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}

@@ -1,0 +1,128 @@
+//! The native layout: a payload is one line of JSON that any tool can read.
+//!
+//! ```json
+//! {"v":1,"k":"b7mCkQ3x","c":1790000000,"w":"q83vASNFZ4k","e":{"user":"anna","visits":3}}
+//! {"v":1,"k":"b7mCkQ3x","x":1790000030,"w":"3q2-796tvu8"}
+//! ```
+//!
+//! `v` the version of this format · `k` the first characters of the key's name, so that a payload
+//! is never taken for that of another session · `c` when the session was created · `x` when the
+//! stub ends (a payload has `c` and `e`, or `x`) · `w` the mark of the flush that wrote it · `e` the
+//! entries. Times in seconds since 1970. Names are short because every session pays for them in
+//! the server's memory.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::entries::{Entries, RawEntries};
+use super::{Content, Document, Key, Stub};
+use crate::id::{Mark, encode as base64url};
+use crate::lifetime::Moment;
+
+const VERSION: u32 = 1;
+
+pub(super) fn encode(key: &Key, document: &Document) -> Vec<u8> {
+    let mut out = head(key, document.entries.encoded_len());
+    number(&mut out, b",\"c\":", document.created);
+    mark(&mut out, document.mark);
+    out.extend_from_slice(b",\"e\":");
+    document.entries.encode(&mut out);
+    out.push(b'}');
+    out
+}
+
+pub(super) fn encode_stub(key: &Key, stub: Stub) -> Vec<u8> {
+    let mut out = head(key, 0);
+    number(&mut out, b",\"x\":", stub.ends);
+    mark(&mut out, stub.mark);
+    out.push(b'}');
+    out
+}
+
+/// Reads a payload that should be that of `key`; the error says in words what it is instead.
+pub(super) fn decode(key: &Key, payload: &Bytes) -> Result<Content, String> {
+    let text = std::str::from_utf8(payload)
+        .map_err(|error| format!("is damaged at byte {}", error.valid_up_to()))?;
+    let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| diagnosis(text, &error))?;
+    if wire.v != VERSION {
+        return Err(newer(wire.v));
+    }
+    if wire.k != key.fingerprint().as_str() {
+        return Err("belongs to another key".into());
+    }
+    let mut bits = [0; 8];
+    match URL_SAFE_NO_PAD.decode_slice(wire.w, &mut bits) {
+        Ok(8) => {}
+        _ => return Err("is damaged: it has no proper mark".into()),
+    }
+    let mark = Mark(bits);
+    match (wire.c, wire.x, wire.e) {
+        (Some(created), None, Some(raw)) => Ok(Content::Session(Document {
+            created: Moment::from_seconds(created),
+            mark,
+            entries: Entries::within(payload, &raw),
+        })),
+        (None, Some(ends), None) => Ok(Content::Stub(Stub {
+            ends: Moment::from_seconds(ends),
+            mark,
+        })),
+        _ => Err("is damaged: it is neither a session nor a stub".into()),
+    }
+}
+
+/// A field that this version doesn't know would be lost at the next flush: better not to read it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire<'a> {
+    v: u32,
+    k: &'a str,
+    c: Option<u64>,
+    x: Option<u64>,
+    w: &'a str,
+    #[serde(borrow)]
+    e: Option<RawEntries<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    v: u32,
+}
+
+/// What is wrong, by position only: the text of the JSON library's errors quotes values.
+fn diagnosis(text: &str, error: &serde_json::Error) -> String {
+    match serde_json::from_str::<Version>(text) {
+        Ok(Version { v }) if v > VERSION => newer(v),
+        _ => format!(
+            "is damaged at line {}, column {}",
+            error.line(),
+            error.column()
+        ),
+    }
+}
+
+fn newer(version: u32) -> String {
+    format!("was written by another version (format {version}; this one reads {VERSION})")
+}
+
+fn head(key: &Key, entries: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(entries + 80);
+    out.extend_from_slice(b"{\"v\":1,\"k\":\"");
+    out.extend_from_slice(key.fingerprint().as_str().as_bytes());
+    out.push(b'"');
+    out
+}
+
+fn number(out: &mut Vec<u8>, name: &[u8], moment: Moment) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(moment.seconds().to_string().as_bytes());
+}
+
+fn mark(out: &mut Vec<u8>, mark: Mark) {
+    let mut text = [0; 11];
+    base64url(&mark.0, &mut text);
+    out.extend_from_slice(b",\"w\":\"");
+    out.extend_from_slice(&text);
+    out.push(b'"');
+}

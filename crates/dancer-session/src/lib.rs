@@ -1,0 +1,30 @@
+//! A server-side session engine for web applications, with the sessions in Redis.
+//!
+//! [`SessionEngine`] is what an application holds, [`Session`] what a request works with,
+//! [`Settings`] what an operator sets. Everything else is for the curious: [`Store`] is the
+//! contract of a place where sessions live.
+
+mod change;
+mod engine;
+mod error;
+mod hand;
+mod id;
+mod layout;
+mod lifetime;
+mod session;
+mod settings;
+mod store;
+
+/// The client library of Redis, because [`SessionEngine::redis`] hands out a connection of its.
+pub use redis;
+
+pub use engine::{EngineBuilder, Flushed, SessionEngine};
+pub use error::Error;
+pub use id::{Fingerprint, SessionId};
+pub use layout::Key;
+pub use lifetime::Clock;
+pub use session::Session;
+pub use settings::{Address, CookieSettings, Layout, OnUnreadable, SameSite, Secret, Settings};
+pub use store::memory::MemoryStore;
+pub use store::redis::RedisStore;
+pub use store::{Create, Destroy, Renew, Renewal, Replace, Store, Touch};

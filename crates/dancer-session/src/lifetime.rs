@@ -1,0 +1,106 @@
+//! How long a session lives: the idle limit, the absolute limit, and what both leave at a moment.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::Settings;
+
+/// Where the engine reads the time of day. The system's clock, unless a test turns its own.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+
+impl Clock {
+    /// A clock that shows what `now` returns.
+    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        let since = (self.0)().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Moment(since)
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new(SystemTime::now)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// A moment, as the time since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(Duration);
+
+impl Moment {
+    pub(crate) fn from_seconds(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    /// Whole seconds since 1970, as payloads hold them.
+    pub(crate) fn seconds(self) -> u64 {
+        self.0.as_secs()
+    }
+
+    pub(crate) fn until(self, later: Moment) -> Duration {
+        later.0.saturating_sub(self.0)
+    }
+
+    pub(crate) fn plus(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(time))
+    }
+}
+
+/// The limits of every session of one engine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lifetime {
+    expire: Duration,
+    lifetime: Option<Duration>,
+    renew_grace: Duration,
+    timeout: Duration,
+}
+
+impl Lifetime {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            expire: settings.expire,
+            lifetime: settings.lifetime,
+            renew_grace: settings.renew_grace,
+            timeout: settings.timeout,
+        }
+    }
+
+    /// How far a retrieve extends, before it is known what it reads.
+    pub(crate) fn of_any(&self) -> Duration {
+        self.lifetime
+            .map_or(self.expire, |limit| limit.min(self.expire))
+    }
+
+    /// What is left at `now` to a session created at `created` and used just now; `None` if its
+    /// absolute limit has passed.
+    pub(crate) fn of(&self, created: Moment, now: Moment) -> Option<Duration> {
+        let Some(limit) = self.lifetime else {
+            return Some(self.expire);
+        };
+        let left = now.until(created.plus(limit));
+        // Redis keeps whole milliseconds, and takes 0 for an error.
+        (left >= Duration::from_millis(1)).then(|| left.min(self.expire))
+    }
+
+    /// When a stub made at `now` stops being one.
+    pub(crate) fn end_of_stub(&self, now: Moment) -> Moment {
+        now.plus(self.renew_grace)
+    }
+
+    /// How long the key of a stub that says `ends` stays: longer than the stub counts, so that who
+    /// lost the reply of a renew still finds its mark there.
+    pub(crate) fn of_stub(&self, ends: Moment, now: Moment) -> Duration {
+        now.until(ends.plus(self.timeout))
+    }
+}

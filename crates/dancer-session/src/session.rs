@@ -1,0 +1,227 @@
+//! A session in an application's hands: what was read, and a list of changes. Plain calls that do
+//! no I/O; only [`flush`](Session::flush) does.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::Error;
+use crate::change::Change;
+use crate::engine::{Flushed, SessionEngine, run_to_end};
+use crate::hand::{Hand, Origin};
+use crate::id::SessionId;
+use crate::layout::Document;
+
+/// A session. Clones share it: what one sets, the others see.
+///
+/// Nothing reaches the store before [`flush`](Self::flush). Changes are kept as operations and
+/// applied to what is stored at that moment, so requests that run side by side lose nothing: see
+/// [`set`](Self::set) and [`update`](Self::update).
+#[derive(Clone)]
+pub struct Session {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) engine: SessionEngine,
+    hand: Mutex<Hand>,
+    /// Held through a flush: clones flush one after the other.
+    pub(crate) flushing: AsyncMutex<()>,
+}
+
+/// A session as it was read, or as it was stored just now.
+#[derive(Clone)]
+pub(crate) struct Read {
+    pub(crate) id: SessionId,
+    pub(crate) payload: Bytes,
+    pub(crate) document: Arc<Document>,
+}
+
+impl Read {
+    pub(crate) fn new(id: SessionId, payload: Bytes, document: Document) -> Self {
+        let document = Arc::new(document);
+        Self {
+            id,
+            payload,
+            document,
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn stored(engine: SessionEngine, read: Read) -> Self {
+        Self::new(engine, Origin::Stored(read))
+    }
+
+    pub(crate) fn anonymous(engine: SessionEngine) -> Self {
+        Self::new(engine, Origin::Anonymous)
+    }
+
+    pub(crate) fn ended(engine: SessionEngine, id: SessionId) -> Self {
+        Self::new(engine, Origin::Ended(id))
+    }
+
+    fn new(engine: SessionEngine, origin: Origin) -> Self {
+        let shared = Shared {
+            engine,
+            hand: Mutex::new(Hand::new(origin)),
+            flushing: AsyncMutex::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The id it is stored under. `None` for a visitor's session that was not stored yet, and after
+    /// [`destroy`](Self::destroy).
+    pub fn id(&self) -> Option<SessionId> {
+        self.shared.hand().id().cloned()
+    }
+
+    /// Decodes one entry; the others cost nothing. `None`: there is none of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`is_entry`](Error::is_entry): it is there, but can't be read as a `T`. It stays as it is.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+        self.shared.hand().entries().get(name)
+    }
+
+    /// Sets an entry. When requests that run side by side set the same one, the last to flush wins;
+    /// for anything that depends on the old value there is [`update`](Self::update).
+    ///
+    /// # Errors
+    ///
+    /// [`is_refused`](Error::is_refused) for the reserved names `id`, `__created`, `__owner`, `__w`
+    /// and `__ended`; [`is_entry`](Error::is_entry) for a value that JSON can't hold.
+    pub fn set(&self, name: &str, value: impl Serialize) -> Result<(), Error> {
+        self.shared.hand().change(Change::set(name, &value)?)
+    }
+
+    /// Makes the new value of an entry from the old one, exactly, whatever other requests do: when
+    /// another one was faster, `f` is called again with the value that is stored by then. So `f`
+    /// should do nothing but compute.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get) and [`set`](Self::set).
+    pub fn update<T, F>(&self, name: &str, f: F) -> Result<(), Error>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>) -> T + Send + Sync + 'static,
+    {
+        self.shared.hand().change(Change::update(name, f)?)
+    }
+
+    /// Takes an entry out; returns whether it was there.
+    pub fn remove(&self, name: &str) -> bool {
+        let mut hand = self.shared.hand();
+        let there = hand.entries().contains(name);
+        if there {
+            // A removal can't fail to apply.
+            drop(hand.change(Change::remove(name)));
+        }
+        there
+    }
+
+    /// Takes all entries out. The session stays; [`destroy`](Self::destroy) ends it.
+    pub fn clear(&self) {
+        // Nor can this.
+        drop(self.shared.hand().change(Change::Clear));
+    }
+
+    /// Whether there is an entry of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.shared.hand().entries().contains(name)
+    }
+
+    /// The names of all entries.
+    pub fn keys(&self) -> Vec<String> {
+        let hand = self.shared.hand();
+        hand.entries().names().map(Into::into).collect()
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.shared.hand().entries().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Gives the session a new id at the next flush, with all its data: **call it at every log-in**
+    /// and wherever else rights change, so that an id that leaked before is worth nothing after.
+    ///
+    /// If the session has ended meanwhile, the flush starts a fresh one with this request's changes
+    /// alone: the log-in succeeds all the same.
+    pub fn renew(&self) {
+        self.shared.hand().renew();
+    }
+
+    /// Ends the session at the next flush: the log-out. What is set afterwards starts a new session
+    /// with a new id.
+    pub fn destroy(&self) {
+        self.shared.hand().destroy();
+    }
+
+    /// Drops all changes and a `renew` that were not flushed; a `destroy` stays. For a request that
+    /// failed.
+    pub fn discard(&self) {
+        self.shared.hand().discard();
+    }
+
+    /// Whether another request has renewed or destroyed this session: it is empty, and a flush
+    /// stores nothing ([`Flushed::Ended`]).
+    pub fn is_ended(&self) -> bool {
+        self.shared.hand().is_ended()
+    }
+
+    /// Whether a session was destroyed in the store, by a [`destroy`](Self::destroy) and a flush, and
+    /// no new one was stored since: then the client's cookie is of no more use.
+    pub fn is_destroyed(&self) -> bool {
+        self.shared.hand().is_destroyed()
+    }
+
+    /// How long the session has to live if it is not used again. `None` if it is not stored.
+    pub fn time_left(&self) -> Option<Duration> {
+        let created = self.shared.hand().created()?;
+        Some(self.shared.engine.time_left(created))
+    }
+
+    /// Stores what is pending: changes, a `renew`, a `destroy`. Without anything pending it costs
+    /// nothing; a change costs one round trip, and one more for each other process that was faster.
+    ///
+    /// Afterwards the session in hand is what was stored. Once begun it is carried out even if the
+    /// future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`is_unavailable`](Error::is_unavailable): not stored within `timeout`; the changes are still
+    /// pending. If it also [`is_unknown`](Error::is_unknown), nobody can tell whether they were
+    /// stored: retrieve the session again to see. [`is_refused`](Error::is_refused): over
+    /// `max_size`. [`is_unreadable`](Error::is_unreadable): somebody put something else there.
+    pub async fn flush(&self) -> Result<Flushed, Error> {
+        let shared = Arc::clone(&self.shared);
+        run_to_end(async move { shared.flush().await }).await
+    }
+}
+
+impl Shared {
+    pub(crate) fn hand(&self) -> MutexGuard<'_, Hand> {
+        // A closure given to `update` may panic; the change it belongs to is not in the list then.
+        self.hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.hand().fmt(f)
+    }
+}

@@ -1,0 +1,142 @@
+//! Where the Redis of some settings is, and who logs in there: `sock`, `server`, and the keys that
+//! win over a URL, put together.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
+
+use super::misfit::Misfit;
+use super::{Secret, Settings, server};
+use crate::Error;
+
+/// Where a server is. `Display` is for people, and for messages: there is no user and no password
+/// in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A port in the network.
+    Tcp {
+        /// A name or an IP address, IPv6 without brackets.
+        host: String,
+        /// The port's number.
+        port: u16,
+        /// Whether to speak TLS. The certificate is always verified.
+        tls: bool,
+    },
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port, tls } => {
+                let scheme = if *tls { "rediss://" } else { "" };
+                let (open, close) = if host.contains(':') {
+                    ("[", "]")
+                } else {
+                    ("", "")
+                };
+                write!(f, "{scheme}{open}{host}{close}:{port}")
+            }
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// An address with what is said there first.
+pub(super) struct Target {
+    pub(super) address: Address,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<Secret>,
+    pub(super) database: Option<u32>,
+}
+
+impl Target {
+    pub(super) fn new(address: Address) -> Self {
+        Self {
+            address,
+            username: None,
+            password: None,
+            database: None,
+        }
+    }
+
+    pub(super) fn of(settings: &Settings) -> Result<Self, Misfit> {
+        let found = match (&settings.sock, &settings.server) {
+            (Some(sock), _) if sock.as_os_str().is_empty() => {
+                return Err(Misfit::new(
+                    "sock",
+                    "is empty, expected the path of a socket",
+                ));
+            }
+            (Some(sock), _) => Self::new(Address::Unix(sock.clone())),
+            (None, Some(server)) => server::read(server)?,
+            (None, None) => {
+                return Err(Misfit::in_words(
+                    "redis_session",
+                    "redis_session should include either server or sock parameter, such as \
+                     `server: localhost:6379` or `sock: /run/redis/redis.sock`",
+                ));
+            }
+        };
+        let target = Self {
+            address: found.address,
+            username: settings.username.clone().or(found.username),
+            password: settings.password.clone().or(found.password),
+            database: settings.database.or(found.database),
+        };
+        target.with_whole_login(settings)
+    }
+
+    pub(super) fn connection(self) -> Result<ConnectionInfo, Error> {
+        let mut login = RedisConnectionInfo::default()
+            .set_db(self.database.unwrap_or(0).into())
+            .set_skip_set_lib_name();
+        if let Some(username) = self.username {
+            login = login.set_username(username);
+        }
+        if let Some(password) = self.password {
+            login = login.set_password(password.expose());
+        }
+        let address = match self.address {
+            Address::Tcp {
+                host,
+                port,
+                tls: false,
+            } => ConnectionAddr::Tcp(host, port),
+            Address::Tcp {
+                host,
+                port,
+                tls: true,
+            } => ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: false,
+                tls_params: None,
+            },
+            Address::Unix(path) => ConnectionAddr::Unix(path),
+        };
+        match address.into_connection_info() {
+            Ok(connection) => Ok(connection.set_redis_settings(login)),
+            Err(cause) => Err(Error::settings("the client refused the address").because(cause)),
+        }
+    }
+
+    /// The client would drop a user without a password silently, and work as the user `default`.
+    fn with_whole_login(self, settings: &Settings) -> Result<Self, Misfit> {
+        if self.username.is_none() || self.password.is_some() {
+            return Ok(self);
+        }
+        let key = if settings.username.is_some() {
+            "username"
+        } else {
+            "server"
+        };
+        Err(Misfit::new(
+            key,
+            "names a user without a password: set `password` as well (in a URL without a user, the \
+             password stands behind a colon: redis://:password@host)",
+        ))
+    }
+}

@@ -1,0 +1,202 @@
+//! Reads settings from a Dancer application's whole configuration, of which most is not ours.
+//!
+//! Every message names the file. No message quotes the file's text beyond single values that are
+//! no password.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use config::{Config, ConfigError, File, FileFormat, Value, ValueKind};
+
+use super::address::Target;
+use super::misfit::shown;
+use super::{Settings, keys, scalar};
+use crate::Error;
+
+/// A `session_*` key this near to one of ours is a slip of the pen, others are Dancer's.
+const NEAR: usize = 2;
+
+/// The name of the environment whose file is merged over the configuration.
+pub(super) fn environment() -> String {
+    ["DANCER_ENVIRONMENT", "PLACK_ENV"]
+        .into_iter()
+        .filter_map(|variable| std::env::var(variable).ok())
+        .find(|name| !name.is_empty())
+        .unwrap_or_else(|| "development".into())
+}
+
+pub(super) fn read(path: &Path, environment: &str) -> Result<Settings, Error> {
+    let configuration = Configuration::read(path, environment)?;
+    let mut settings = Settings::default();
+    configuration.fill(&mut settings)?;
+    settings
+        .check()
+        .and_then(|()| Target::of(&settings).map(drop))
+        .map_err(|misfit| {
+            let place = configuration.place(misfit.key);
+            misfit.into_error_in(&place)
+        })?;
+    Ok(settings)
+}
+
+/// What of the configuration is ours, sorted, so that of several mistakes always the same one is
+/// told.
+struct Configuration {
+    /// The files it was read from, for a message.
+    files: String,
+    /// What is in `redis_session`.
+    section: BTreeMap<String, Value>,
+    /// The `session_*` keys beside it.
+    cookie: BTreeMap<String, Value>,
+}
+
+impl Configuration {
+    fn read(path: &Path, environment: &str) -> Result<Self, Error> {
+        let mut paths = vec![path.to_path_buf()];
+        open(path).map_err(|cause| unreadable(path, &cause))?;
+        let over = path
+            .with_file_name("environments")
+            .join(format!("{environment}.yml"));
+        match open(&over) {
+            Ok(()) => paths.push(over),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => {}
+            Err(cause) => return Err(unreadable(&over, &cause)),
+        }
+        Self::parse(&paths)
+    }
+
+    fn parse(paths: &[PathBuf]) -> Result<Self, Error> {
+        let names: Vec<_> = paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        let files = names.join(" and ");
+        let mut builder = Config::builder();
+        for path in paths {
+            builder = builder.add_source(File::from(path.as_path()).format(FileFormat::Yaml));
+        }
+        let mut root = builder
+            .build()
+            .and_then(|config| config.cache.into_table())
+            .map_err(|cause| not_yaml(&cause, &files))?;
+        let section = section(root.remove("redis_session"), &files)?;
+        root.retain(|name, _| name.starts_with("session_"));
+        Ok(Self {
+            files,
+            section,
+            cookie: root.into_iter().collect(),
+        })
+    }
+
+    fn fill(&self, settings: &mut Settings) -> Result<(), Error> {
+        for (name, value) in &self.section {
+            match keys::reader(keys::SECTION, name) {
+                Some(reader) => self.put(settings, reader, name, value)?,
+                None => return Err(self.unknown(name)),
+            }
+        }
+        for (name, value) in &self.cookie {
+            match keys::reader(keys::COOKIE, name) {
+                Some(reader) => self.put(settings, reader, name, value)?,
+                None => self.refuse_slip(name)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn put(
+        &self,
+        settings: &mut Settings,
+        reader: keys::Reader,
+        name: &str,
+        value: &Value,
+    ) -> Result<(), Error> {
+        if matches!(value.kind, ValueKind::Nil) {
+            return Ok(());
+        }
+        reader(settings, &value.kind)
+            .map_err(|said| Error::settings(format!("{name} {said} (in {})", self.place(name))))
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        let nearest = keys::nearest(keys::SECTION, name).map_or("", |(key, _)| key);
+        Error::settings(format!(
+            "{} is not a known key, the nearest one is `{nearest}` (in {})",
+            shown(name),
+            self.place(name)
+        ))
+    }
+
+    fn refuse_slip(&self, name: &str) -> Result<(), Error> {
+        match keys::nearest(keys::COOKIE, name) {
+            Some((key, distance)) if distance <= NEAR => Err(Error::settings(format!(
+                "{} is not a known key, did you mean `{key}`? (in {})",
+                shown(name),
+                self.place(name)
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where a key stands: of two files the one whose value holds.
+    fn place(&self, name: &str) -> String {
+        if let Some(value) = self.section.get(name) {
+            format!("redis_session of {}", origin(value).unwrap_or(&self.files))
+        } else {
+            let value = self.cookie.get(name);
+            value.and_then(origin).unwrap_or(&self.files).into()
+        }
+    }
+}
+
+fn section(value: Option<Value>, files: &str) -> Result<BTreeMap<String, Value>, Error> {
+    match value.map(|value| value.kind) {
+        Some(ValueKind::Table(section)) => Ok(section.into_iter().collect()),
+        None | Some(ValueKind::Nil) => Err(Error::settings(format!(
+            "redis_session is not defined: write `redis_session:` with `server: localhost:6379` \
+             indented below it (in {files})"
+        ))),
+        // Its value is not shown: it may be a URL with a password.
+        Some(other) => Err(Error::settings(format!(
+            "redis_session must be a hash reference, and is {}: write `server: localhost:6379` \
+             indented below `redis_session:` (in {files})",
+            scalar::kind(&other)
+        ))),
+    }
+}
+
+/// A merged table has no origin of its own, what is in it has.
+fn origin(value: &Value) -> Option<&str> {
+    value.origin().or_else(|| match &value.kind {
+        ValueKind::Table(inner) => inner.values().filter_map(origin).min(),
+        _ => None,
+    })
+}
+
+/// Looks before `config` does, whose errors do not name the file, and which takes a file that
+/// can't be read for one that isn't there.
+fn open(path: &Path) -> std::io::Result<()> {
+    fs::File::open(path).map(drop)
+}
+
+fn unreadable(path: &Path, cause: &std::io::Error) -> Error {
+    Error::settings(format!("cannot read {}: {cause}", path.display()))
+}
+
+fn not_yaml(cause: &ConfigError, files: &str) -> Error {
+    let ConfigError::FileParse { uri, cause } = cause else {
+        return Error::settings(format!("cannot read {files}"));
+    };
+    let said = cause.to_string();
+    // Only the scanner's messages name a column. The others quote what they found, and that may be
+    // a password.
+    let said = if said.contains(" column ") && !cause.is::<ConfigError>() {
+        said
+    } else {
+        "expected one document, a mapping whose keys are plain words".into()
+    };
+    let file = uri.as_deref().unwrap_or(files);
+    Error::settings(format!("{file} is not a YAML configuration: {said}"))
+}

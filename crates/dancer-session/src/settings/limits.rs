@@ -1,0 +1,127 @@
+//! What must hold for settings whatever their source: ranges, and what fits together.
+
+use std::time::Duration;
+
+use super::Settings;
+use super::misfit::{Misfit, shown};
+
+const SECOND: Duration = Duration::from_secs(1);
+const TEN_YEARS: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+const MAX_SIZE: usize = 16 << 20;
+const MAX_PREFIX: usize = 64;
+
+/// A key, how to get its value, and the least and the greatest one.
+type Range = (
+    &'static str,
+    fn(&Settings) -> Option<Duration>,
+    Duration,
+    Duration,
+    &'static str,
+);
+
+const RANGES: &[Range] = &[
+    (
+        "expire",
+        |s| Some(s.expire),
+        SECOND,
+        TEN_YEARS,
+        "1 second to 10 years",
+    ),
+    (
+        "lifetime",
+        |s| s.lifetime,
+        SECOND,
+        TEN_YEARS,
+        "1 second to 10 years (for no such limit leave it out)",
+    ),
+    (
+        "renew_grace",
+        |s| Some(s.renew_grace),
+        Duration::ZERO,
+        Duration::from_secs(60 * 60),
+        "0 to 1 hour",
+    ),
+    (
+        "timeout",
+        |s| Some(s.timeout),
+        Duration::from_millis(1),
+        Duration::from_secs(60),
+        "1 millisecond to 60 seconds",
+    ),
+];
+
+pub(super) fn check(settings: &Settings) -> Result<(), Misfit> {
+    if settings.expire.is_zero() {
+        return Err(Misfit::new(
+            "expire",
+            "is 0, which would end every session the moment it is stored: write how long a session \
+             may lie idle, such as 3600 or `30 days`, or leave it out for 900 seconds",
+        ));
+    }
+    for &(key, value, least, greatest, expected) in RANGES {
+        match value(settings) {
+            Some(value) if value < least || value > greatest => {
+                return Err(Misfit::new(
+                    key,
+                    format!("is {value:?}, expected {expected}"),
+                ));
+            }
+            _ => {}
+        }
+    }
+    lifetimes(settings)?;
+    max_size(settings.max_size)?;
+    prefix(&settings.prefix)
+}
+
+fn lifetimes(settings: &Settings) -> Result<(), Misfit> {
+    let expire = settings.expire;
+    if let Some(lifetime) = settings.lifetime
+        && expire > lifetime
+    {
+        return Err(Misfit::new(
+            "lifetime",
+            format!(
+                "is {lifetime:?} and expire {expire:?}, expected a lifetime that is not shorter \
+                 than expire, for no session would ever lie idle that long"
+            ),
+        ));
+    }
+    let interval = settings.touch_interval;
+    if interval >= expire {
+        return Err(Misfit::new(
+            "touch_interval",
+            format!(
+                "is {interval:?} and expire {expire:?}, expected a touch_interval shorter than \
+                 expire, for sessions in use would end"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn max_size(size: usize) -> Result<(), Misfit> {
+    if (1..=MAX_SIZE).contains(&size) {
+        return Ok(());
+    }
+    Err(Misfit::new(
+        "max_size",
+        format!("is {size}, expected 1 to {MAX_SIZE} bytes (16 MiB)"),
+    ))
+}
+
+/// The characters that are left out mean something in a pattern for keys, or choose the slot of a
+/// cluster.
+fn prefix(prefix: &str) -> Result<(), Misfit> {
+    let fits = |c: char| c.is_ascii_graphic() && !r"*?[]\{}".contains(c);
+    if (1..=MAX_PREFIX).contains(&prefix.len()) && prefix.chars().all(fits) {
+        return Ok(());
+    }
+    Err(Misfit::new(
+        "prefix",
+        format!(
+            r"is {}, expected 1 to {MAX_PREFIX} ASCII letters, digits or punctuation without * ? [ ] \ {{ }}, such as `session:`",
+            shown(prefix)
+        ),
+    ))
+}

@@ -1,0 +1,98 @@
+//! A store whose type is forgotten, so that the kind of store can be chosen at run time and
+//! `Session` needs no type parameter. The price is one small allocation for each step.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::{Create, Destroy, Renew, Renewal, Replace, Store, Touch};
+use crate::{Error, Key};
+
+type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+type Peeked = Option<(Bytes, Duration)>;
+
+/// [`Store`] with its futures boxed; every store is one.
+pub(crate) trait ErasedStore: Send + Sync {
+    fn retrieve<'a>(&'a self, key: &'a Key, ttl: Duration, by: Instant) -> Step<'a, Option<Bytes>>;
+    fn peek<'a>(&'a self, key: &'a Key, by: Instant) -> Step<'a, Peeked>;
+    fn create<'a>(
+        &'a self,
+        key: &'a Key,
+        payload: &'a [u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Step<'a, Create>;
+    fn replace<'a>(
+        &'a self,
+        key: &'a Key,
+        read: &'a [u8],
+        payload: &'a [u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Step<'a, Replace>;
+    fn renew<'a>(&'a self, renewal: Renewal<'a>, by: Instant) -> Step<'a, Renew>;
+    fn destroy<'a>(
+        &'a self,
+        key: &'a Key,
+        stub: &'a [u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Step<'a, Destroy>;
+    fn touch<'a>(&'a self, key: &'a Key, ttl: Duration, by: Instant) -> Step<'a, Touch>;
+    fn place(&self) -> String;
+}
+
+impl<S: Store> ErasedStore for S {
+    fn retrieve<'a>(&'a self, key: &'a Key, ttl: Duration, by: Instant) -> Step<'a, Option<Bytes>> {
+        Box::pin(Store::retrieve(self, key, ttl, by))
+    }
+
+    fn peek<'a>(&'a self, key: &'a Key, by: Instant) -> Step<'a, Peeked> {
+        Box::pin(Store::peek(self, key, by))
+    }
+
+    fn create<'a>(
+        &'a self,
+        key: &'a Key,
+        payload: &'a [u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Step<'a, Create> {
+        Box::pin(Store::create(self, key, payload, ttl, by))
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a Key,
+        read: &'a [u8],
+        payload: &'a [u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Step<'a, Replace> {
+        Box::pin(Store::replace(self, key, read, payload, ttl, by))
+    }
+
+    fn renew<'a>(&'a self, renewal: Renewal<'a>, by: Instant) -> Step<'a, Renew> {
+        Box::pin(Store::renew(self, renewal, by))
+    }
+
+    fn destroy<'a>(
+        &'a self,
+        key: &'a Key,
+        stub: &'a [u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Step<'a, Destroy> {
+        Box::pin(Store::destroy(self, key, stub, ttl, by))
+    }
+
+    fn touch<'a>(&'a self, key: &'a Key, ttl: Duration, by: Instant) -> Step<'a, Touch> {
+        Box::pin(Store::touch(self, key, ttl, by))
+    }
+
+    fn place(&self) -> String {
+        Store::place(self)
+    }
+}

@@ -1,0 +1,176 @@
+//! Payloads in this process's memory: for tests, for trying things out, for a single small server
+//! whose sessions may end with it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::{Create, Destroy, Renew, Renewal, Replace, Store, Touch};
+use crate::lifetime::{Clock, Moment};
+use crate::{Error, Key};
+
+/// A [`Store`] that keeps everything in memory, by the same rules as Redis does, expiry included.
+#[derive(Debug)]
+pub struct MemoryStore {
+    clock: Clock,
+    // A plain mutex: it is held for a look-up, and never across an await.
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    payloads: HashMap<Box<str>, Payload>,
+    /// When there are so many, those that have expired are thrown out.
+    sweep_at: usize,
+}
+
+#[derive(Debug)]
+struct Payload {
+    bytes: Bytes,
+    ends: Moment,
+}
+
+impl MemoryStore {
+    /// An empty store that tells the time by `clock`.
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            kept: Mutex::new(Kept {
+                payloads: HashMap::new(),
+                sweep_at: FIRST_SWEEP,
+            }),
+        }
+    }
+
+    /// All that is stored now, and the time.
+    fn now(&self) -> (MutexGuard<'_, Kept>, Moment) {
+        // Nothing panics while it holds this lock half-way through a change.
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        (kept, self.clock.now())
+    }
+}
+
+const FIRST_SWEEP: usize = 1024;
+
+impl Kept {
+    fn get(&mut self, key: &Key, now: Moment) -> Option<&mut Payload> {
+        self.payloads
+            .get_mut(key.as_str())
+            .filter(|payload| now < payload.ends)
+    }
+
+    fn put(&mut self, key: &Key, bytes: &[u8], ttl: Duration, now: Moment) {
+        if self.payloads.len() >= self.sweep_at {
+            self.payloads.retain(|_, payload| now < payload.ends);
+            self.sweep_at = (self.payloads.len() * 2).max(FIRST_SWEEP);
+        }
+        let bytes = Bytes::copy_from_slice(bytes);
+        let ends = now.plus(ttl);
+        self.payloads
+            .insert(key.as_str().into(), Payload { bytes, ends });
+    }
+}
+
+impl Store for MemoryStore {
+    async fn retrieve(
+        &self,
+        key: &Key,
+        ttl: Duration,
+        _by: Instant,
+    ) -> Result<Option<Bytes>, Error> {
+        let (mut kept, now) = self.now();
+        Ok(kept.get(key, now).map(|payload| {
+            payload.ends = now.plus(ttl);
+            payload.bytes.clone()
+        }))
+    }
+
+    async fn peek(&self, key: &Key, _by: Instant) -> Result<Option<(Bytes, Duration)>, Error> {
+        let (mut kept, now) = self.now();
+        let found = kept.get(key, now);
+        Ok(found.map(|payload| (payload.bytes.clone(), now.until(payload.ends))))
+    }
+
+    async fn create(
+        &self,
+        key: &Key,
+        payload: &[u8],
+        ttl: Duration,
+        _by: Instant,
+    ) -> Result<Create, Error> {
+        let (mut kept, now) = self.now();
+        if kept.get(key, now).is_some() {
+            return Ok(Create::Exists);
+        }
+        kept.put(key, payload, ttl, now);
+        Ok(Create::Created)
+    }
+
+    async fn replace(
+        &self,
+        key: &Key,
+        read: &[u8],
+        payload: &[u8],
+        ttl: Duration,
+        _by: Instant,
+    ) -> Result<Replace, Error> {
+        let (mut kept, now) = self.now();
+        match kept.get(key, now) {
+            None => Ok(Replace::Gone),
+            Some(there) if there.bytes != read => Ok(Replace::Changed(there.bytes.clone())),
+            Some(_) => {
+                kept.put(key, payload, ttl, now);
+                Ok(Replace::Replaced)
+            }
+        }
+    }
+
+    async fn renew(&self, renewal: Renewal<'_>, _by: Instant) -> Result<Renew, Error> {
+        let (mut kept, now) = self.now();
+        match kept.get(renewal.old, now) {
+            None => return Ok(Renew::Gone),
+            Some(there) if there.bytes != renewal.read => {
+                return Ok(Renew::Changed(there.bytes.clone()));
+            }
+            Some(_) => {}
+        }
+        if kept.get(renewal.new, now).is_some() {
+            return Ok(Renew::Exists);
+        }
+        kept.put(renewal.new, renewal.payload, renewal.ttl, now);
+        kept.put(renewal.old, renewal.stub, renewal.stub_ttl, now);
+        Ok(Renew::Renewed)
+    }
+
+    async fn destroy(
+        &self,
+        key: &Key,
+        stub: &[u8],
+        ttl: Duration,
+        _by: Instant,
+    ) -> Result<Destroy, Error> {
+        let (mut kept, now) = self.now();
+        if kept.get(key, now).is_none() {
+            return Ok(Destroy::Gone);
+        }
+        kept.put(key, stub, ttl, now);
+        Ok(Destroy::Destroyed)
+    }
+
+    async fn touch(&self, key: &Key, ttl: Duration, _by: Instant) -> Result<Touch, Error> {
+        let (mut kept, now) = self.now();
+        match kept.get(key, now) {
+            None => Ok(Touch::Gone),
+            Some(payload) => {
+                payload.ends = now.plus(ttl);
+                Ok(Touch::Touched)
+            }
+        }
+    }
+
+    fn place(&self) -> String {
+        "the memory of this process".into()
+    }
+}

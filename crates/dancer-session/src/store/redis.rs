@@ -1,0 +1,230 @@
+//! Payloads in Redis. Each step of the contract is one command or one script; the connection is
+//! the business of [`link`].
+
+mod command;
+mod link;
+mod script;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use redis::Value;
+use redis::aio::MultiplexedConnection;
+
+use self::command::Command;
+use self::link::{Failure, Link, words};
+use self::script::Script;
+use super::{Create, Destroy, Renew, Renewal, Replace, Store, Touch};
+use crate::{Error, Key, Settings};
+
+/// A [`Store`] in Redis 6.2 or newer, over one connection that all sessions share.
+#[derive(Debug)]
+pub struct RedisStore {
+    link: Link,
+    flush: Script,
+    renew: Script,
+}
+
+impl RedisStore {
+    /// Connects, so that an address or a password that can't work is found out now.
+    ///
+    /// # Errors
+    ///
+    /// Settings without an address; a server that doesn't answer within `timeout`, or refuses.
+    pub async fn connect(settings: &Settings) -> Result<Self, Error> {
+        let store = Self {
+            link: Link::new(settings)?,
+            flush: Script::new("flush", include_str!("flush.lua")),
+            renew: Script::new("renew", include_str!("renew.lua")),
+        };
+        store.link.open(Instant::now() + settings.timeout).await?;
+        Ok(store)
+    }
+
+    /// A connection of its own, on which nothing that is done disturbs the sessions.
+    pub(crate) async fn handle(&self, by: Instant) -> Result<MultiplexedConnection, Error> {
+        self.link.handle(by).await
+    }
+
+    /// Asks for something. Asking twice does no harm, so a lost reply is asked for again.
+    async fn read(&self, command: &Command, by: Instant) -> Result<Value, Error> {
+        loop {
+            match self.link.send(command, by).await {
+                Err(Failure::Lost(_)) if Instant::now() < by => {}
+                answer => return answer.map_err(|failure| self.error(command, failure)),
+            }
+        }
+    }
+
+    /// Changes something. Whether it happened when the reply is lost, the engine finds out.
+    async fn change(&self, command: &Command, by: Instant) -> Result<Value, Error> {
+        let answer = self.link.send(command, by).await;
+        answer.map_err(|failure| self.error(command, failure))
+    }
+
+    /// Runs a script by its hash, and whole if the server has forgotten it.
+    async fn run(
+        &self,
+        script: &Script,
+        keys: &[&Key],
+        arguments: impl Fn(Command) -> Command,
+        by: Instant,
+    ) -> Result<Value, Error> {
+        let command = arguments(script.by_hash(keys));
+        match self.link.send(&command, by).await {
+            Err(Failure::Refused(error)) if error.code() == "NOSCRIPT" => {
+                self.change(&arguments(script.whole(keys)), by).await
+            }
+            answer => answer.map_err(|failure| self.error(&command, failure)),
+        }
+    }
+
+    fn error(&self, command: &Command, failure: Failure) -> Error {
+        let what = format!("{command} at {}", self.link.place());
+        match failure {
+            Failure::NotSent(cause) => Error::not_applied(format!("{what}: {cause}")),
+            Failure::Lost(cause) => Error::unknown(format!("{what}: {cause}")),
+            Failure::Refused(error) if error.code() == "WRONGTYPE" => Error::unreadable(format!(
+                "{what}: the key holds no string, so no session; it was left as it is"
+            )),
+            Failure::Refused(error) => {
+                Error::not_applied(format!("{what}: the server refused: {}", words(&error)))
+            }
+        }
+    }
+
+    fn strange(&self, command: &Command) -> Error {
+        let place = self.link.place();
+        Error::unknown(format!(
+            "{command} at {place}: an answer that this command never gets"
+        ))
+    }
+}
+
+impl Store for RedisStore {
+    async fn retrieve(
+        &self,
+        key: &Key,
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Option<Bytes>, Error> {
+        let command = Command::new("GETEX", key)
+            .key(key)
+            .arg("PX")
+            .milliseconds(ttl);
+        match self.read(&command, by).await? {
+            Value::BulkString(payload) => Ok(Some(payload.into())),
+            Value::Nil => Ok(None),
+            _ => Err(self.strange(&command)),
+        }
+    }
+
+    async fn peek(&self, key: &Key, by: Instant) -> Result<Option<(Bytes, Duration)>, Error> {
+        let get = Command::new("GET", key).key(key);
+        let left = Command::new("PTTL", key).key(key);
+        // Both are on their way before the first answers: one round trip.
+        let (payload, time) = tokio::join!(self.read(&get, by), self.read(&left, by));
+        let payload = match payload? {
+            Value::BulkString(payload) => payload.into(),
+            Value::Nil => return Ok(None),
+            _ => return Err(self.strange(&get)),
+        };
+        match time? {
+            Value::Int(GONE) => Ok(None),
+            // A key without an expiry (-1) has 0 left: so it will be given one.
+            Value::Int(time) => Ok(Some((
+                payload,
+                Duration::from_millis(time.try_into().unwrap_or(0)),
+            ))),
+            _ => Err(self.strange(&left)),
+        }
+    }
+
+    async fn create(
+        &self,
+        key: &Key,
+        payload: &[u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Create, Error> {
+        let command = Command::new("SET", key).key(key).payload(payload);
+        let command = command.arg("PX").milliseconds(ttl).arg("NX");
+        match self.change(&command, by).await? {
+            Value::Okay => Ok(Create::Created),
+            Value::Nil => Ok(Create::Exists),
+            _ => Err(self.strange(&command)),
+        }
+    }
+
+    async fn replace(
+        &self,
+        key: &Key,
+        read: &[u8],
+        payload: &[u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Replace, Error> {
+        let arguments = |command: Command| command.payload(read).payload(payload).milliseconds(ttl);
+        match self.run(&self.flush, &[key], arguments, by).await? {
+            Value::Int(1) => Ok(Replace::Replaced),
+            Value::Nil => Ok(Replace::Gone),
+            Value::BulkString(there) => Ok(Replace::Changed(there.into())),
+            _ => Err(self.strange(&self.flush.by_hash(&[key]))),
+        }
+    }
+
+    async fn renew(&self, renewal: Renewal<'_>, by: Instant) -> Result<Renew, Error> {
+        let Renewal {
+            old,
+            read,
+            stub,
+            stub_ttl,
+            new,
+            payload,
+            ttl,
+        } = renewal;
+        let arguments = |command: Command| {
+            let command = command.payload(read).payload(stub).milliseconds(stub_ttl);
+            command.payload(payload).milliseconds(ttl)
+        };
+        match self.run(&self.renew, &[old, new], arguments, by).await? {
+            Value::Int(1) => Ok(Renew::Renewed),
+            Value::Int(0) => Ok(Renew::Exists),
+            Value::Nil => Ok(Renew::Gone),
+            Value::BulkString(there) => Ok(Renew::Changed(there.into())),
+            _ => Err(self.strange(&self.renew.by_hash(&[old, new]))),
+        }
+    }
+
+    async fn destroy(
+        &self,
+        key: &Key,
+        stub: &[u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Destroy, Error> {
+        let command = Command::new("SET", key).key(key).payload(stub);
+        let command = command.arg("PX").milliseconds(ttl).arg("XX");
+        match self.change(&command, by).await? {
+            Value::Okay => Ok(Destroy::Destroyed),
+            Value::Nil => Ok(Destroy::Gone),
+            _ => Err(self.strange(&command)),
+        }
+    }
+
+    async fn touch(&self, key: &Key, ttl: Duration, by: Instant) -> Result<Touch, Error> {
+        let command = Command::new("PEXPIRE", key).key(key).milliseconds(ttl);
+        match self.change(&command, by).await? {
+            Value::Int(1) => Ok(Touch::Touched),
+            Value::Int(0) => Ok(Touch::Gone),
+            _ => Err(self.strange(&command)),
+        }
+    }
+
+    fn place(&self) -> String {
+        format!("Redis at {}", self.link.place())
+    }
+}
+
+/// What `PTTL` answers for a key that isn't there.
+const GONE: i64 = -2;

@@ -1,0 +1,108 @@
+//! One command as it goes to the server, and as a log may show it.
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::{Arg, Cmd};
+
+use crate::Key;
+use crate::id::Fingerprint;
+
+/// A command that knows which of its arguments nobody may see.
+#[derive(Debug)]
+pub(super) struct Command {
+    name: &'static str,
+    cmd: Cmd,
+    /// The key it is about, for messages.
+    about: Fingerprint,
+    /// By position: what each argument is, for the log.
+    kinds: [Kind; MOST],
+    count: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Plain,
+    Key(Fingerprint),
+    Payload,
+}
+
+/// Arguments of the longest command: `EVALSHA hash 2 key key` and five more.
+const MOST: usize = 10;
+
+impl Command {
+    /// A command named `name`, about `key`; the key is not yet an argument.
+    pub(super) fn new(name: &'static str, key: &Key) -> Self {
+        Self::shown_as(name, name, key)
+    }
+
+    /// A command that logs and errors call otherwise than the server does.
+    pub(super) fn shown_as(name: &'static str, word: &'static str, key: &Key) -> Self {
+        let mut cmd = Cmd::new();
+        cmd.arg(word);
+        Self {
+            name,
+            cmd,
+            about: key.fingerprint(),
+            kinds: [Kind::Plain; MOST],
+            count: 1,
+        }
+    }
+
+    pub(super) fn key(self, key: &Key) -> Self {
+        self.push(key.as_str().as_bytes(), Kind::Key(key.fingerprint()))
+    }
+
+    /// An argument that only its length is told of.
+    pub(super) fn payload(self, payload: &[u8]) -> Self {
+        self.push(payload, Kind::Payload)
+    }
+
+    pub(super) fn arg(self, word: &str) -> Self {
+        self.push(word.as_bytes(), Kind::Plain)
+    }
+
+    /// A time as Redis takes it: whole milliseconds.
+    pub(super) fn milliseconds(self, time: Duration) -> Self {
+        self.push(time.as_millis().to_string().as_bytes(), Kind::Plain)
+    }
+
+    fn push(mut self, argument: &[u8], kind: Kind) -> Self {
+        self.cmd.arg(argument);
+        self.kinds[self.count] = kind;
+        self.count += 1;
+        self
+    }
+
+    pub(super) fn cmd(&self) -> &Cmd {
+        &self.cmd
+    }
+
+    /// The whole command, with fingerprints for keys and lengths for payloads.
+    pub(super) fn in_full(&self) -> String {
+        let mut line = String::new();
+        for (argument, kind) in self.cmd.args_iter().zip(self.kinds) {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            match (kind, argument) {
+                (Kind::Key(name), _) => line.push_str(&format!("{name}…")),
+                (Kind::Plain, Arg::Simple(word)) if word.len() <= SHA1_CHARS => {
+                    line.push_str(&String::from_utf8_lossy(word));
+                }
+                (_, Arg::Simple(bytes)) => line.push_str(&format!("<{} bytes>", bytes.len())),
+                (_, _) => line.push_str("<?>"),
+            }
+        }
+        line
+    }
+}
+
+/// Longer plain arguments are the texts of scripts.
+const SHA1_CHARS: usize = 40;
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}…", self.name, self.about)
+    }
+}

@@ -1,0 +1,281 @@
+//! The connection to the server: one for all sessions, made again when it is lost, never waited for
+//! beyond a deadline.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerError, ServerErrorKind, Value,
+};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::{sleep, timeout_at};
+
+use super::command::Command;
+use crate::{Error, Settings};
+
+/// Sends commands over the shared connection.
+pub(super) struct Link {
+    client: Client,
+    place: String,
+    debug: bool,
+    current: Mutex<Current>,
+    /// Held by who makes a new connection, so that an outage sees one attempt at a time, not one
+    /// for each waiting request.
+    connecting: AsyncMutex<()>,
+    /// What `redis()` hands out; see [`Link::handle`].
+    handle: AsyncMutex<Option<MultiplexedConnection>>,
+}
+
+#[derive(Default)]
+struct Current {
+    live: Option<Live>,
+    /// How many connections were made so far: the number of the newest.
+    made: u64,
+    /// Why the last attempt failed, for those who only waited for it.
+    failed: String,
+}
+
+/// A connection that works, as far as anybody knows.
+#[derive(Clone)]
+struct Live {
+    connection: MultiplexedConnection,
+    number: u64,
+}
+
+/// Why there is no reply to a command.
+pub(super) enum Failure {
+    /// It never left: there was no connection in time.
+    NotSent(String),
+    /// It may have been carried out: the connection broke, or the reply did not come in time.
+    Lost(String),
+    /// The server said no, and did nothing.
+    Refused(ServerError),
+}
+
+/// One attempt to connect takes at most so long, so that one black hole is not the whole deadline.
+const ATTEMPT: Duration = Duration::from_millis(300);
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+impl Link {
+    pub(super) fn new(settings: &Settings) -> Result<Self, Error> {
+        let address = settings.address()?;
+        let place = match settings.database {
+            Some(database) if database > 0 => format!("{address}, database {database}"),
+            _ => address.to_string(),
+        };
+        // An application that has chosen its own provider of cryptography keeps it.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let client = Client::open(settings.connection()?).map_err(|error| {
+            Error::settings(format!(
+                "redis_session: {place} is no address to connect to"
+            ))
+            .because(error)
+        })?;
+        Ok(Self {
+            client,
+            place,
+            debug: settings.debug,
+            current: Mutex::default(),
+            connecting: AsyncMutex::new(()),
+            handle: AsyncMutex::new(None),
+        })
+    }
+
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Makes the first connection.
+    pub(super) async fn open(&self, by: Instant) -> Result<(), Error> {
+        let opened = self.live(by).await;
+        opened.map(drop).map_err(|failure| {
+            Error::not_applied(format!(
+                "can't connect to Redis at {}: {failure}",
+                self.place
+            ))
+        })
+    }
+
+    /// Sends a command and waits for its reply until `by`.
+    pub(super) async fn send(&self, command: &Command, by: Instant) -> Result<Value, Failure> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let mut live = self.live(by).await?;
+            let started = Instant::now();
+            let reply = timeout_at(
+                by.into(),
+                live.connection.send_packed_command(command.cmd()),
+            );
+            let answer = match reply.await {
+                Ok(Ok(Value::ServerError(error))) => Err(Failure::Refused(error)),
+                Ok(Ok(value)) => Ok(value),
+                Ok(Err(error)) => Err(Failure::Lost(format!("the connection broke: {error}"))),
+                Err(_) => Err(Failure::Lost("no reply in time".into())),
+            };
+            self.tell(started, || (command.in_full(), summary(&answer)));
+            match &answer {
+                // The reply may still come, or the line may be dead: nobody should wait behind it.
+                Err(Failure::Lost(_)) => self.forget(live.number),
+                // A server that starts does nothing yet, but soon will.
+                Err(Failure::Refused(error))
+                    if error.code() == "LOADING" && Instant::now() + pause < by =>
+                {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    continue;
+                }
+                _ => {}
+            }
+            return answer;
+        }
+    }
+
+    /// A connection besides the shared one, the same at each call as long as it answers.
+    pub(super) async fn handle(&self, by: Instant) -> Result<MultiplexedConnection, Error> {
+        let unavailable = |words: &str| {
+            let place = &self.place;
+            Error::not_applied(format!(
+                "no separate connection to Redis at {place}: {words}"
+            ))
+        };
+        let made = async {
+            let mut handle = self.handle.lock().await;
+            // Taken out while it is tried: if it hangs, the next call makes a new one.
+            if let Some(mut there) = handle.take()
+                && there.req_packed_command(&redis::cmd("PING")).await.is_ok()
+            {
+                return Ok(handle.insert(there).clone());
+            }
+            let new = self.connect(by).await?;
+            Ok::<_, RedisError>(handle.insert(new).clone())
+        };
+        match timeout_at(by.into(), made).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(unavailable(&error.to_string())),
+            Err(_) => Err(unavailable("no answer in time")),
+        }
+    }
+
+    /// The shared connection; makes one if there is none, until `by`.
+    async fn live(&self, by: Instant) -> Result<Live, Failure> {
+        if let Some(live) = &self.current().live {
+            return Ok(live.clone());
+        }
+        let Ok(_alone) = timeout_at(by.into(), self.connecting.lock()).await else {
+            return Err(Failure::NotSent(self.current().failed.clone()));
+        };
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if let Some(live) = &self.current().live {
+                return Ok(live.clone());
+            }
+            match self.connect(by).await {
+                Ok(connection) => return Ok(self.remember(connection)),
+                Err(error) => {
+                    let words = error.to_string();
+                    self.current().failed.clone_from(&words);
+                    if !passing(&error) || Instant::now() + pause >= by {
+                        return Err(Failure::NotSent(words));
+                    }
+                }
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn connect(&self, by: Instant) -> Result<MultiplexedConnection, RedisError> {
+        let left = by.saturating_duration_since(Instant::now());
+        // Replies are waited for by `send`, with its own deadline: a second timer would only cost.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(left.min(ATTEMPT)))
+            .set_response_timeout(None);
+        let started = Instant::now();
+        let made = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await;
+        self.tell(started, || {
+            let outcome = made
+                .as_ref()
+                .map_or_else(ToString::to_string, |_| "OK".to_owned());
+            (format!("connect {}", self.place), outcome)
+        });
+        made
+    }
+
+    fn remember(&self, connection: MultiplexedConnection) -> Live {
+        let mut current = self.current();
+        current.made += 1;
+        let number = current.made;
+        let live = Live { connection, number };
+        current.live = Some(live.clone());
+        live
+    }
+
+    /// Gives up connection `number`, unless it has been replaced already. Replies that others still
+    /// wait for on it reach them if they come.
+    fn forget(&self, number: u64) {
+        let mut current = self.current();
+        current.live.take_if(|live| live.number == number);
+    }
+
+    /// Shows what went over the wire: on STDERR with `debug`, else to who listens at TRACE level.
+    fn tell(&self, started: Instant, what: impl FnOnce() -> (String, String)) {
+        if !self.debug && !tracing::enabled!(tracing::Level::TRACE) {
+            return;
+        }
+        let time = started.elapsed();
+        let (sent, received) = what();
+        if self.debug {
+            eprintln!("dancer-session: {sent} -> {received} in {time:.1?}");
+        } else {
+            tracing::trace!(sent, received, ?time, "redis");
+        }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an attempt to connect that failed so may succeed a moment later.
+fn passing(error: &RedisError) -> bool {
+    error.is_io_error() || error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading)
+}
+
+/// A server's error in its own words, without the arguments that it sometimes repeats.
+pub(super) fn words(error: &ServerError) -> String {
+    let detail = error.details().unwrap_or_default();
+    let detail = detail.split(", with args").next().unwrap_or_default();
+    format!("{} {detail}", error.code())
+}
+
+fn summary(answer: &Result<Value, Failure>) -> String {
+    match answer {
+        Ok(Value::BulkString(bytes)) => format!("<{} bytes>", bytes.len()),
+        Ok(Value::Nil) => "nothing".to_owned(),
+        Ok(Value::Okay) => "OK".to_owned(),
+        Ok(Value::Int(number)) => number.to_string(),
+        Ok(_) => "an answer of a strange kind".to_owned(),
+        Err(failure) => failure.to_string(),
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSent(cause) | Self::Lost(cause) => f.write_str(cause),
+            Self::Refused(error) => write!(f, "the server refused: {}", words(error)),
+        }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Link({})", self.place)
+    }
+}

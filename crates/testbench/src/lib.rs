@@ -1,0 +1,21 @@
+//! What the tests run on: redis servers of their own, and a network that fails on demand.
+//!
+//! [`RedisServer`] is a real `redis-server` that lives as long as its test and no longer;
+//! [`Proxy`] stands between a client and such a server and breaks what passes.
+//! Everything here panics, in words, when the bench itself does not work:
+//! a test could do nothing better with an error.
+
+mod certificates;
+mod commands;
+mod door;
+mod inspection;
+mod monitor;
+mod proxy;
+mod server;
+mod supervisor;
+mod wire;
+
+pub use commands::Commands;
+pub use monitor::Monitor;
+pub use proxy::Proxy;
+pub use server::{Ending, RedisServer};
