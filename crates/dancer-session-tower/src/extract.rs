@@ -30,7 +30,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Session {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        let handle = parts.extensions.get::<SessionHandle>().ok_or(Error(Kind::NoLayer))?;
+        let handle = parts
+            .extensions
+            .get::<SessionHandle>()
+            .ok_or(Error(Kind::NoLayer))?;
         Ok(Self(handle.session().await?))
     }
 }

@@ -37,7 +37,11 @@ impl SessionHandle {
     ///
     /// As [`SessionEngine::retrieve`].
     pub async fn session(&self) -> Result<Session, Error> {
-        let Shared { engine, presented, session } = &*self.0;
+        let Shared {
+            engine,
+            presented,
+            session,
+        } = &*self.0;
         let read = async {
             let found = match presented {
                 Some(Presented(id)) => engine.retrieve(id).await?,
@@ -58,7 +62,10 @@ impl SessionHandle {
     }
 
     pub(crate) fn presented(&self, id: &SessionId) -> bool {
-        self.0.presented.as_ref().is_some_and(|presented| presented.0 == id.as_str())
+        self.0
+            .presented
+            .as_ref()
+            .is_some_and(|presented| presented.0 == id.as_str())
     }
 
     pub(crate) fn presented_any(&self) -> bool {

@@ -146,6 +146,8 @@ fn owed(handle: &SessionHandle, session: &dancer_session::Session) -> Option<Hea
 
 impl<F, ResBody> std::fmt::Debug for ResponseFuture<F, ResBody> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResponseFuture").field("handle", &self.handle).finish_non_exhaustive()
+        f.debug_struct("ResponseFuture")
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
     }
 }

@@ -152,13 +152,9 @@ impl SessionEngine {
             return Ok(None);
         };
         let now = self.0.clock.now();
-        match self
-            .0
-            .codec
-            .decode(&key, &payload)
-            .inspect_err(|error| {
-                tracing::error!(session = %id, %error, "unreadable");
-            })? {
+        match self.0.codec.decode(&key, &payload).inspect_err(|error| {
+            tracing::error!(session = %id, %error, "unreadable");
+        })? {
             Content::Stub(stub) => {
                 self.touch_later(key, self.0.lifetime.of_stub(stub.ends, now));
                 Ok((now < stub.ends).then(|| Session::ended(self.clone(), id)))

@@ -219,7 +219,7 @@ impl Default for Settings {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
-            .field("server", &self.server.as_deref().map(server::shown))
+            .field("server", &self.server.as_deref().map(server::redacted))
             .field("sock", &self.sock)
             .field("username", &self.username)
             .field("password", &self.password)

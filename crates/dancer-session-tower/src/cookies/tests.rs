@@ -5,8 +5,15 @@ fn check(headers: &[&[u8]], expected: Option<&str>) {
     for header in headers {
         map.append(COOKIE, HeaderValue::from_bytes(header).unwrap());
     }
-    let shown: Vec<_> = headers.iter().map(|header| String::from_utf8_lossy(header)).collect();
-    assert_eq!(presented(&map, "__Host-id").as_deref(), expected, "{shown:?}");
+    let shown: Vec<_> = headers
+        .iter()
+        .map(|header| String::from_utf8_lossy(header))
+        .collect();
+    assert_eq!(
+        presented(&map, "__Host-id").as_deref(),
+        expected,
+        "{shown:?}"
+    );
 }
 
 #[test]
@@ -20,7 +27,9 @@ fn r22_cookies_are_read_byte_by_byte() {
     check(&[b"a=b", b"c=d", b"e=f; __Host-id=x"], Some("x"));
     check(&[b"caf\xE9=\xFC; __Host-id=x"], Some("x"));
     check(&[b"nameless; =also; __Host-id=x; %zz=%"], Some("x"));
-    let neighbours: Vec<u8> = (0..100).flat_map(|n| format!("n{n}=v; ").into_bytes()).collect();
+    let neighbours: Vec<u8> = (0..100)
+        .flat_map(|n| format!("n{n}=v; ").into_bytes())
+        .collect();
     check(&[&[&neighbours[..], b"__Host-id=x"].concat()], Some("x"));
 
     check(&[], None);

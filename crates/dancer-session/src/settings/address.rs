@@ -140,3 +140,86 @@ impl Target {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the client is told: address, user, password, database.
+    fn told(settings: &Settings) -> String {
+        let connection = settings.connection().unwrap();
+        let (addr, login) = (connection.addr(), connection.redis_settings());
+        assert!(login.skip_set_lib_name());
+        format!(
+            "{addr:?} {:?} {:?} {}",
+            login.username(),
+            login.password(),
+            login.db()
+        )
+    }
+
+    #[test]
+    fn keys_win_over_the_url() {
+        let url = Settings {
+            server: Some("redis://ann:one@h:1/2".into()),
+            ..Settings::default()
+        };
+        assert_eq!(told(&url), r#"Tcp("h", 1) Some("ann") Some("one") 2"#);
+        let keys = Settings {
+            username: Some("bob".into()),
+            password: Some("two".into()),
+            database: Some(0),
+            ..url.clone()
+        };
+        assert_eq!(told(&keys), r#"Tcp("h", 1) Some("bob") Some("two") 0"#);
+        let sock = Settings {
+            sock: Some("/s".into()),
+            ..url
+        };
+        assert_eq!(told(&sock), r#"Unix("/s") None None 0"#);
+    }
+
+    #[test]
+    fn parts_of_a_url_reach_the_client() {
+        let rows = [
+            ("h", r#"Tcp("h", 6379) None None 0"#),
+            ("[::1]:7", r#"Tcp("::1", 7) None None 0"#),
+            ("redis://:p@h", r#"Tcp("h", 6379) None Some("p") 0"#),
+            (
+                "redis://a%40b:p%2F%C3%A9+%25@h",
+                r#"Tcp("h", 6379) Some("a@b") Some("p/é+%") 0"#,
+            ),
+            (
+                "redis://a:50%@h",
+                r#"Tcp("h", 6379) Some("a") Some("50%") 0"#,
+            ),
+            ("unix:///a%20b?db=3", r#"Unix("/a b") None None 3"#),
+        ];
+        for (server, expected) in rows {
+            let settings = Settings {
+                server: Some(server.into()),
+                ..Settings::default()
+            };
+            assert_eq!(told(&settings), expected, "{server}");
+        }
+    }
+
+    #[test]
+    fn certificates_are_verified() {
+        let settings = Settings {
+            server: Some("rediss://h".into()),
+            ..Settings::default()
+        };
+        match settings.connection().unwrap().addr() {
+            ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure,
+                ..
+            } => {
+                assert_eq!((host.as_str(), *port, *insecure), ("h", 6379, false));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

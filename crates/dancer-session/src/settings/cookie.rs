@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::duration;
 use super::misfit::{Misfit, shown};
 use crate::Error;
 
@@ -95,8 +96,9 @@ impl CookieSettings {
             Some(expires) if expires < Duration::from_secs(1) => Err(Misfit::new(
                 "session_expires",
                 format!(
-                    "is {expires:?}, with which browsers drop the cookie at once: leave it out for \
-                     a cookie that ends with the browser, or write 1 second to 400 days"
+                    "is {}, with which browsers drop the cookie at once: leave it out for \
+                     a cookie that ends with the browser, or write 1 second to 400 days",
+                    duration::shown(expires)
                 ),
             )),
             Some(expires) if expires > LONGEST => Err(Misfit::new(

@@ -1,4 +1,4 @@
-//! Reads a time as Dancer writes it: `900`, `0.5`, `2 hours`, `1 day and 12 hours`.
+//! Reads and shows a time, as Dancer writes it: `900`, `0.5`, `2 hours`, `1 day and 12 hours`.
 
 use std::time::Duration;
 
@@ -35,6 +35,15 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
             return Some(total);
         }
         rest = next_part(after);
+    }
+}
+
+/// A time as messages show it.
+pub(super) fn shown(time: Duration) -> String {
+    if time.is_zero() {
+        "0".into()
+    } else {
+        format!("{time:?}")
     }
 }
 

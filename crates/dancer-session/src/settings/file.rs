@@ -44,8 +44,7 @@ pub(super) fn read(path: &Path, environment: &str) -> Result<Settings, Error> {
 /// What of the configuration is ours, sorted, so that of several mistakes always the same one is
 /// told.
 struct Configuration {
-    /// The files it was read from, for a message.
-    files: String,
+    files: Files,
     /// What is in `redis_session`.
     section: BTreeMap<String, Value>,
     /// The `session_*` keys beside it.
@@ -64,17 +63,12 @@ impl Configuration {
             Err(cause) if cause.kind() == ErrorKind::NotFound => {}
             Err(cause) => return Err(unreadable(&over, &cause)),
         }
-        Self::parse(&paths)
+        Self::parse(Files(paths))
     }
 
-    fn parse(paths: &[PathBuf]) -> Result<Self, Error> {
-        let names: Vec<_> = paths
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        let files = names.join(" and ");
+    fn parse(files: Files) -> Result<Self, Error> {
         let mut builder = Config::builder();
-        for path in paths {
+        for path in &files.0 {
             builder = builder.add_source(File::from(path.as_path()).format(FileFormat::Yaml));
         }
         let mut root = builder
@@ -143,25 +137,49 @@ impl Configuration {
     /// Where a key stands: of two files the one whose value holds.
     fn place(&self, name: &str) -> String {
         if let Some(value) = self.section.get(name) {
-            format!("redis_session of {}", origin(value).unwrap_or(&self.files))
+            format!("redis_session of {}", self.files.named(origin(value)))
         } else {
-            let value = self.cookie.get(name);
-            value.and_then(origin).unwrap_or(&self.files).into()
+            self.files.named(self.cookie.get(name).and_then(origin))
         }
     }
 }
 
-fn section(value: Option<Value>, files: &str) -> Result<BTreeMap<String, Value>, Error> {
+/// The files a configuration was read from.
+struct Files(Vec<PathBuf>);
+
+impl Files {
+    /// The file of that origin, as the application calls it: `config` makes paths relative.
+    fn named(&self, origin: Option<&str>) -> String {
+        let real = origin.and_then(|origin| fs::canonicalize(origin).ok());
+        let is_it = |path: &&PathBuf| real.is_some() && fs::canonicalize(path).ok() == real;
+        match self.0.iter().find(is_it) {
+            Some(path) => path.display().to_string(),
+            None => self.all(),
+        }
+    }
+
+    fn all(&self) -> String {
+        let names: Vec<_> = self
+            .0
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        names.join(" and ")
+    }
+}
+
+fn section(value: Option<Value>, files: &Files) -> Result<BTreeMap<String, Value>, Error> {
+    let place = files.named(value.as_ref().and_then(origin));
     match value.map(|value| value.kind) {
         Some(ValueKind::Table(section)) => Ok(section.into_iter().collect()),
         None | Some(ValueKind::Nil) => Err(Error::settings(format!(
             "redis_session is not defined: write `redis_session:` with `server: localhost:6379` \
-             indented below it (in {files})"
+             indented below it (in {place})"
         ))),
         // Its value is not shown: it may be a URL with a password.
         Some(other) => Err(Error::settings(format!(
             "redis_session must be a hash reference, and is {}: write `server: localhost:6379` \
-             indented below `redis_session:` (in {files})",
+             indented below `redis_session:` (in {place})",
             scalar::kind(&other)
         ))),
     }
@@ -185,18 +203,20 @@ fn unreadable(path: &Path, cause: &std::io::Error) -> Error {
     Error::settings(format!("cannot read {}: {cause}", path.display()))
 }
 
-fn not_yaml(cause: &ConfigError, files: &str) -> Error {
+fn not_yaml(cause: &ConfigError, files: &Files) -> Error {
     let ConfigError::FileParse { uri, cause } = cause else {
-        return Error::settings(format!("cannot read {files}"));
+        return Error::settings(format!("cannot read {}", files.all()));
     };
     let said = cause.to_string();
-    // Only the scanner's messages name a column. The others quote what they found, and that may be
-    // a password.
-    let said = if said.contains(" column ") && !cause.is::<ConfigError>() {
-        said
+    // Only the scanner's messages end with a position. The others quote what they found, and that
+    // may be a password.
+    let position = said.rsplit_once(" column ").map(|(_, column)| column);
+    let from_scanner = position.is_some_and(|column| column.bytes().all(|b| b.is_ascii_digit()));
+    let said = if from_scanner {
+        &said
     } else {
-        "expected one document, a mapping whose keys are plain words".into()
+        "expected one document, a mapping whose keys are plain words"
     };
-    let file = uri.as_deref().unwrap_or(files);
+    let file = files.named(uri.as_deref());
     Error::settings(format!("{file} is not a YAML configuration: {said}"))
 }

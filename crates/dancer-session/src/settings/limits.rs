@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Settings;
 use super::misfit::{Misfit, shown};
+use super::{Settings, duration};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TEN_YEARS: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
@@ -63,7 +63,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Misfit> {
             Some(value) if value < least || value > greatest => {
                 return Err(Misfit::new(
                     key,
-                    format!("is {value:?}, expected {expected}"),
+                    format!("is {}, expected {expected}", duration::shown(value)),
                 ));
             }
             _ => {}

@@ -16,7 +16,7 @@ pub(super) fn text(value: &ValueKind) -> Read<String> {
     match value {
         ValueKind::String(text) => Ok(text.clone()),
         _ => Err(format!(
-            "is {}, expected text: put it in quotes",
+            "is {}, expected text (a number stands in quotes)",
             told(value)
         )),
     }
@@ -32,8 +32,7 @@ pub(super) fn secret(value: &ValueKind) -> Read<Option<Secret>> {
     match value {
         ValueKind::String(_) => Ok(filled(value)?.map(Secret::from)),
         _ => Err(format!(
-            "is {}, expected text: put it in quotes, or what YAML changes would be lost, leading \
-             zeros for one",
+            "is {}, expected text: put it in quotes, for YAML does not keep leading zeros and the like",
             kind(value)
         )),
     }

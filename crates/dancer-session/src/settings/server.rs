@@ -2,13 +2,14 @@
 //!
 //! No message shows a URL, or a part of one, that may hold a user or a password.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use url::{Host, Url};
 
 use super::address::{Address, Target};
-use super::misfit::{self, Misfit};
+use super::misfit::{Misfit, shown};
 
 const PORT: u16 = 6379;
 const FORMS: &str = "expected host:port, host, or a URL: redis://host:6379/0, \
@@ -35,25 +36,18 @@ pub(super) fn url(text: &str) -> Result<String, Misfit> {
     }
 }
 
-/// A `server` as messages and `Debug` may show it.
-pub(super) fn shown(server: &str) -> String {
-    let known = match server.split_once("://") {
-        None => true,
-        Some(_) => {
-            Url::parse(server).is_ok_and(|url| url.query().is_none() && url.fragment().is_none())
-        }
-    };
-    // A URL that was cut wrongly, since its password was not encoded, still has its @ somewhere.
-    if known && !server.contains('@') {
-        return misfit::shown(server);
+/// A `server` as messages and `Debug` may show it: whole, or nothing but its scheme.
+pub(super) fn redacted(server: &str) -> Cow<'_, str> {
+    let bare = |url: Url| url.query().is_none() && url.fragment().is_none();
+    let whole = !is_url(server) || Url::parse(server).is_ok_and(bare);
+    // A URL that is cut in the wrong place, as its password is not encoded, still has its @.
+    if whole && !server.contains('@') {
+        return server.into();
     }
     let scheme = ["redis://", "rediss://", "unix://"]
         .into_iter()
         .find(|scheme| server.starts_with(scheme));
-    format!(
-        "`{}…` (not shown, it may hold a password)",
-        scheme.unwrap_or_default()
-    )
+    format!("{}… (may hold a password)", scheme.unwrap_or_default()).into()
 }
 
 fn is_url(server: &str) -> bool {
@@ -61,7 +55,10 @@ fn is_url(server: &str) -> bool {
 }
 
 fn misfit(server: &str, fault: &str) -> Misfit {
-    Misfit::new("server", format!("is {}: {fault}; {FORMS}", shown(server)))
+    Misfit::new(
+        "server",
+        format!("is {}: {fault}; {FORMS}", shown(&redacted(server))),
+    )
 }
 
 fn host_and_port(server: &str) -> Result<Target, Fault> {

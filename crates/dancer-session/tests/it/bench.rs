@@ -1,0 +1,205 @@
+//! An engine on a store of either kind, with a clock that a test turns and a view of what is stored.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use dancer_session::{Clock, EngineBuilder, Session, SessionEngine, Settings};
+use testbench::RedisServer;
+
+use crate::watched::Watched;
+
+/// The kinds of store that must behave alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Memory,
+    Redis,
+}
+
+pub(crate) struct Bench {
+    pub(crate) engine: SessionEngine,
+    behind: Behind,
+    now: Arc<Mutex<SystemTime>>,
+}
+
+enum Behind {
+    Memory(Watched),
+    Redis(RedisServer),
+}
+
+/// One key of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) key: String,
+    pub(crate) payload: String,
+    /// `None`: it never expires.
+    pub(crate) left: Option<Duration>,
+}
+
+impl Bench {
+    pub(crate) async fn new(kind: Kind) -> Self {
+        Self::with(kind, Settings::default()).await
+    }
+
+    pub(crate) async fn with(kind: Kind, settings: Settings) -> Self {
+        Self::built(kind, settings, |builder| builder).await
+    }
+
+    pub(crate) async fn built(
+        kind: Kind,
+        mut settings: Settings,
+        build: impl FnOnce(EngineBuilder) -> EngineBuilder,
+    ) -> Self {
+        let now = Arc::new(Mutex::new(SystemTime::now()));
+        let shown = Arc::clone(&now);
+        let clock = Clock::new(move || *shown.lock().unwrap());
+        // Loaded machines are slow; what is tested here is not the deadline.
+        settings.timeout = settings.timeout.max(Duration::from_secs(20));
+        let (engine, behind) = match kind {
+            Kind::Memory => {
+                let watched = Watched::new(clock.clone());
+                let builder = build(SessionEngine::builder(settings).clock(clock));
+                (
+                    builder.with_store(watched.clone()).unwrap(),
+                    Behind::Memory(watched),
+                )
+            }
+            Kind::Redis => {
+                let server = RedisServer::start();
+                settings.sock = Some(server.sock().to_owned());
+                let builder = build(SessionEngine::builder(settings).clock(clock));
+                (builder.init().await.unwrap(), Behind::Redis(server))
+            }
+        };
+        Self {
+            engine,
+            behind,
+            now,
+        }
+    }
+
+    /// The server, in tests that are about Redis alone.
+    pub(crate) fn server(&self) -> &RedisServer {
+        match &self.behind {
+            Behind::Redis(server) => server,
+            Behind::Memory(_) => panic!("there is no server behind a store in memory"),
+        }
+    }
+
+    /// Lets time go by, for the engine and for the store.
+    pub(crate) async fn pass(&self, time: Duration) {
+        settled().await;
+        *self.now.lock().unwrap() += time;
+        if let Behind::Redis(server) = &self.behind {
+            server.pass_time(time).await;
+        }
+    }
+
+    /// How many steps (commands) the store has carried out.
+    pub(crate) async fn steps(&self) -> u64 {
+        settled().await;
+        match &self.behind {
+            Behind::Memory(watched) => watched.steps(),
+            Behind::Redis(server) => server.commands().await.total(),
+        }
+    }
+
+    /// Everything that is stored.
+    pub(crate) async fn all(&self) -> Vec<Stored> {
+        settled().await;
+        match &self.behind {
+            Behind::Memory(watched) => {
+                let all = watched.all().await.into_iter();
+                all.map(|(key, payload, left)| Stored {
+                    key,
+                    payload: String::from_utf8(payload).unwrap(),
+                    left: Some(left),
+                })
+                .collect()
+            }
+            Behind::Redis(server) => {
+                let mut connection = server.connection().await;
+                let mut all = Vec::new();
+                for key in server.scan().await {
+                    let get = redis::cmd("GET").arg(&key).to_owned();
+                    let payload: Vec<u8> = get.query_async(&mut connection).await.unwrap();
+                    let left = server.pttl(&key).await;
+                    all.push(Stored {
+                        key: String::from_utf8(key).unwrap(),
+                        payload: String::from_utf8_lossy(&payload).into_owned(),
+                        left: u64::try_from(left).ok().map(Duration::from_millis),
+                    });
+                }
+                all
+            }
+        }
+    }
+
+    /// The one thing that is stored.
+    pub(crate) async fn only(&self) -> Stored {
+        let mut all = self.all().await;
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.remove(0)
+    }
+
+    /// Puts a payload under a key, past the engine.
+    pub(crate) async fn put(&self, key: &str, payload: impl AsRef<[u8]>) {
+        let ttl = Duration::from_secs(900);
+        match &self.behind {
+            Behind::Memory(watched) => watched.put(key, payload.as_ref(), ttl).await,
+            Behind::Redis(server) => {
+                let mut set = redis::cmd("SET");
+                set.arg(key)
+                    .arg(payload.as_ref())
+                    .arg("PX")
+                    .arg(ttl.as_millis() as u64);
+                let () = set
+                    .query_async(&mut server.connection().await)
+                    .await
+                    .unwrap();
+            }
+        }
+    }
+
+    /// A stored session with these entries.
+    pub(crate) async fn session(&self, entries: &[(&str, u64)]) -> Session {
+        let session = self.engine.create().await.unwrap();
+        for (name, value) in entries {
+            session.set(name, value).unwrap();
+        }
+        let _ = session.flush().await.unwrap();
+        session
+    }
+
+    /// The same session, as another request would get it.
+    pub(crate) async fn again(&self, session: &Session) -> Session {
+        self.find(session).await.expect("the session is there")
+    }
+
+    pub(crate) async fn find(&self, session: &Session) -> Option<Session> {
+        self.find_id(&id(session)).await
+    }
+
+    pub(crate) async fn find_id(&self, id: &str) -> Option<Session> {
+        self.engine.retrieve(id).await.unwrap()
+    }
+}
+
+pub(crate) fn id(session: &Session) -> String {
+    session
+        .id()
+        .expect("the session has an id")
+        .as_str()
+        .to_owned()
+}
+
+pub(crate) fn get(session: &Session, name: &str) -> Option<u64> {
+    session.get(name).unwrap()
+}
+
+/// Gives what nobody waits for (touches) the time to happen: it is in tasks of this runtime, which
+/// run before this one does again, and then takes one round trip.
+async fn settled() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);

@@ -1,0 +1,154 @@
+//! What a request may cost (rule 4.7), as the server counts it. Commands inside a script count too:
+//! a flush is one `evalsha`, and in it one `get` and one `set`.
+
+use std::time::Duration;
+
+use dancer_session::{Flushed, Session, Settings};
+use testbench::Commands;
+
+use crate::bench::{Bench, Kind, id};
+
+const TIMES: u64 = 1_000;
+
+/// What the server did while `work` ran for each of a thousand sessions.
+async fn spent<F: Future<Output = ()>>(bench: &Bench, work: impl Fn(Session) -> F) -> Commands {
+    let mut sessions = Vec::new();
+    for n in 0..TIMES {
+        sessions.push(bench.session(&[("a", n)]).await);
+    }
+    let before = bench.server().commands().await;
+    for session in sessions {
+        work(session).await;
+    }
+    // What nobody waits for has to arrive as well.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    bench.server().commands().await.since(&before)
+}
+
+async fn check<F: Future<Output = ()>>(
+    settings: Settings,
+    expected: &[(&str, u64)],
+    work: impl Fn(dancer_session::SessionEngine, Session) -> F,
+) {
+    let bench = Bench::with(Kind::Redis, settings).await;
+    let engine = bench.engine.clone();
+    let spent = spent(&bench, |session| work(engine.clone(), session)).await;
+    let expected = expected
+        .iter()
+        .map(|(name, each)| ((*name).to_owned(), each * TIMES));
+    assert_eq!(spent.as_map(), &expected.collect());
+}
+
+#[tokio::test]
+async fn rule_4_7_a_request_without_its_session_costs_nothing() {
+    check(Settings::default(), &[], |engine, _| async move {
+        let visitor = engine.anonymous();
+        assert_eq!(visitor.flush().await.unwrap(), Flushed::Unchanged);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rule_4_7_a_read_costs_one() {
+    check(
+        Settings::default(),
+        &[("getex", 1)],
+        |engine, session| async move {
+            let again = engine.retrieve(&id(&session)).await.unwrap().unwrap();
+            assert!(again.contains("a"));
+            assert_eq!(again.flush().await.unwrap(), Flushed::Unchanged);
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn rule_4_7_a_read_and_a_change_cost_two() {
+    let expected = [("getex", 1), ("evalsha", 1), ("get", 1), ("set", 1)];
+    check(
+        Settings::default(),
+        &expected,
+        |engine, session| async move {
+            let again = engine.retrieve(&id(&session)).await.unwrap().unwrap();
+            again.set("b", 1).unwrap();
+            again
+                .update("a", |a: Option<u64>| a.unwrap_or(0) + 1)
+                .unwrap();
+            again.remove("c");
+            assert_eq!(again.flush().await.unwrap(), Flushed::Stored);
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn rule_4_7_a_new_session_costs_one() {
+    check(Settings::default(), &[("set", 1)], |engine, _| async move {
+        let visitor = engine.anonymous();
+        visitor.set("a", 1).unwrap();
+        assert_eq!(visitor.flush().await.unwrap(), Flushed::Created);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rule_4_7_a_renew_with_changes_costs_one() {
+    let expected = [("evalsha", 1), ("get", 1), ("set", 2)];
+    check(Settings::default(), &expected, |_, session| async move {
+        session.set("user", 1).unwrap();
+        session.renew();
+        assert_eq!(session.flush().await.unwrap(), Flushed::Renewed);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rule_4_7_a_destroy_costs_one() {
+    check(
+        Settings::default(),
+        &[("set", 1)],
+        |_, session| async move {
+            session.destroy();
+            assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn rule_4_7_with_an_interval_a_read_costs_one_round_trip_of_two_reads() {
+    let settings = Settings {
+        touch_interval: Duration::from_secs(60),
+        ..Settings::default()
+    };
+    check(
+        settings,
+        &[("get", 1), ("pttl", 1)],
+        |engine, session| async move {
+            assert!(engine.retrieve(&id(&session)).await.unwrap().is_some());
+        },
+    )
+    .await;
+}
+
+/// The deadline is set back by a command that nobody waits for.
+#[tokio::test]
+async fn rule_4_7_near_the_absolute_limit_a_read_costs_one_and_one_on_the_side() {
+    let settings = Settings {
+        lifetime: Some(Duration::from_secs(901)),
+        ..Settings::default()
+    };
+    let bench = Bench::with(Kind::Redis, settings).await;
+    let session = bench.session(&[("a", 1)]).await;
+    bench.pass(Duration::from_secs(2)).await;
+    let before = bench.server().commands().await;
+    for _ in 0..TIMES {
+        let _ = bench.again(&session).await;
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let spent = bench.server().commands().await.since(&before);
+    assert_eq!(
+        spent,
+        Commands::from([("getex", TIMES), ("pexpire", TIMES)])
+    );
+}

@@ -1,0 +1,17 @@
+//! The tests of the session engine, as one program. `contract` is the readable specification: it
+//! runs against every store. The other modules force races, count commands and break the network.
+
+// A test says what it expects by failing.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(missing_docs, reason = "the names of tests say what they hold")]
+
+mod bench;
+mod budget;
+mod connection;
+mod contract;
+mod growth;
+mod lost_replies;
+mod races;
+mod secrets;
+mod settings;
+mod watched;

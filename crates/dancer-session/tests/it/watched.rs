@@ -1,0 +1,130 @@
+//! A store in memory that a test can look into.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use dancer_session::{
+    Clock, Create, Destroy, Error, Key, MemoryStore, Renew, Renewal, Replace, Store, Touch,
+};
+
+/// Forwards to a [`MemoryStore`], counts the steps and remembers the keys.
+#[derive(Clone)]
+pub(crate) struct Watched(Arc<Inner>);
+
+struct Inner {
+    store: MemoryStore,
+    steps: AtomicU64,
+    keys: Mutex<BTreeMap<String, Key>>,
+}
+
+impl Watched {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self(Arc::new(Inner {
+            store: MemoryStore::new(clock),
+            steps: AtomicU64::new(0),
+            keys: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn steps(&self) -> u64 {
+        self.0.steps.load(Ordering::SeqCst)
+    }
+
+    /// Every key that is there, with its payload and what it has left.
+    pub(crate) async fn all(&self) -> Vec<(String, Vec<u8>, Duration)> {
+        let keys = self.0.keys.lock().unwrap().clone();
+        let mut all = Vec::new();
+        for (name, key) in keys {
+            if let Some((payload, left)) = self.0.store.peek(&key, Instant::now()).await.unwrap() {
+                all.push((name, payload.to_vec(), left));
+            }
+        }
+        all
+    }
+
+    /// Puts a payload under a key that was used before.
+    pub(crate) async fn put(&self, name: &str, payload: &[u8], ttl: Duration) {
+        let key = self.0.keys.lock().unwrap()[name].clone();
+        let by = Instant::now();
+        let _ = self.0.store.touch(&key, Duration::ZERO, by).await.unwrap();
+        let created = self.0.store.create(&key, payload, ttl, by).await.unwrap();
+        assert_eq!(created, Create::Created);
+    }
+
+    fn step(&self, keys: &[&Key]) -> &MemoryStore {
+        self.0.steps.fetch_add(1, Ordering::SeqCst);
+        let mut known = self.0.keys.lock().unwrap();
+        for key in keys {
+            known
+                .entry(key.as_str().to_owned())
+                .or_insert_with(|| Key::clone(key));
+        }
+        &self.0.store
+    }
+}
+
+impl Store for Watched {
+    async fn retrieve(
+        &self,
+        key: &Key,
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Option<bytes::Bytes>, Error> {
+        self.step(&[key]).retrieve(key, ttl, by).await
+    }
+
+    async fn peek(
+        &self,
+        key: &Key,
+        by: Instant,
+    ) -> Result<Option<(bytes::Bytes, Duration)>, Error> {
+        self.step(&[key]).peek(key, by).await
+    }
+
+    async fn create(
+        &self,
+        key: &Key,
+        payload: &[u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Create, Error> {
+        self.step(&[key]).create(key, payload, ttl, by).await
+    }
+
+    async fn replace(
+        &self,
+        key: &Key,
+        read: &[u8],
+        payload: &[u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Replace, Error> {
+        self.step(&[key]).replace(key, read, payload, ttl, by).await
+    }
+
+    async fn renew(&self, renewal: Renewal<'_>, by: Instant) -> Result<Renew, Error> {
+        self.step(&[renewal.old, renewal.new])
+            .renew(renewal, by)
+            .await
+    }
+
+    async fn destroy(
+        &self,
+        key: &Key,
+        stub: &[u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Destroy, Error> {
+        self.step(&[key]).destroy(key, stub, ttl, by).await
+    }
+
+    async fn touch(&self, key: &Key, ttl: Duration, by: Instant) -> Result<Touch, Error> {
+        self.step(&[key]).touch(key, ttl, by).await
+    }
+
+    fn place(&self) -> String {
+        self.0.store.place()
+    }
+}
