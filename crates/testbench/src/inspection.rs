@@ -79,16 +79,28 @@ impl RedisServer {
     /// Keys that would have expired by then are deleted. The server's clock itself stays.
     pub async fn pass_time(&self, passed: Duration) {
         let passed = i64::try_from(passed.as_millis()).expect("a time that fits a TTL");
-        let mut connection = self.connection().await;
-        for key in self.scan().await {
-            let left: i64 = self.ask(&mut connection, cmd("PTTL").arg(&key)).await;
-            if left >= 0 {
-                // With nothing left, zero or less, this deletes the key.
-                let _: i64 = self
-                    .ask(&mut connection, cmd("PEXPIRE").arg(&key).arg(left - passed))
-                    .await;
-            }
+        let keys = self.scan().await;
+        if keys.is_empty() {
+            return;
         }
+        let mut connection = self.connection().await;
+        let mut look = redis::pipe();
+        for key in &keys {
+            look.cmd("PTTL").arg(key);
+        }
+        let left: Vec<i64> = look.query_async(&mut connection).await.expect("PTTL works");
+        let mut turn = redis::pipe();
+        for (key, left) in keys.iter().zip(&left).filter(|&(_, &left)| left >= 0) {
+            // With nothing left, zero or less, this deletes the key.
+            turn.cmd("PEXPIRE").arg(key).arg(left - passed);
+        }
+        let turned: Vec<i64> = turn
+            .query_async(&mut connection)
+            .await
+            .expect("PEXPIRE works");
+        let mut own = self.own();
+        own.add("pttl", left.len() as u64);
+        own.add("pexpire", turned.len() as u64);
     }
 }
 

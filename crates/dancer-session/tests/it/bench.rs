@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use dancer_session::{Clock, EngineBuilder, Session, SessionEngine, Settings};
 use testbench::RedisServer;
 
+use crate::secrets::trace;
 use crate::watched::Watched;
 
 /// The kinds of store that must behave alike.
@@ -52,12 +53,18 @@ impl Bench {
         let now = Arc::new(Mutex::new(SystemTime::now()));
         let shown = Arc::clone(&now);
         let clock = Clock::new(move || *shown.lock().unwrap());
+        let entropy = |bits: &mut [u8]| {
+            getrandom::fill(bits).map_err(std::io::Error::other)?;
+            trace(bits);
+            Ok(())
+        };
+        let build = |builder: EngineBuilder| build(builder.clock(clock.clone()).entropy(entropy));
         // Loaded machines are slow; what is tested here is not the deadline.
         settings.timeout = settings.timeout.max(Duration::from_secs(20));
         let (engine, behind) = match kind {
             Kind::Memory => {
                 let watched = Watched::new(clock.clone());
-                let builder = build(SessionEngine::builder(settings).clock(clock));
+                let builder = build(SessionEngine::builder(settings));
                 (
                     builder.with_store(watched.clone()).unwrap(),
                     Behind::Memory(watched),
@@ -66,7 +73,7 @@ impl Bench {
             Kind::Redis => {
                 let server = RedisServer::start();
                 settings.sock = Some(server.sock().to_owned());
-                let builder = build(SessionEngine::builder(settings).clock(clock));
+                let builder = build(SessionEngine::builder(settings));
                 (builder.init().await.unwrap(), Behind::Redis(server))
             }
         };
@@ -106,30 +113,45 @@ impl Bench {
     /// Everything that is stored.
     pub(crate) async fn all(&self) -> Vec<Stored> {
         settled().await;
+        self.all_now().await
+    }
+
+    /// The same, without giving touches that are under way the time to arrive.
+    pub(crate) async fn all_now(&self) -> Vec<Stored> {
         match &self.behind {
             Behind::Memory(watched) => {
                 let all = watched.all().await.into_iter();
                 all.map(|(key, payload, left)| Stored {
                     key,
-                    payload: String::from_utf8(payload).unwrap(),
+                    payload: String::from_utf8_lossy(&payload).into_owned(),
                     left: Some(left),
                 })
                 .collect()
             }
             Behind::Redis(server) => {
                 let mut connection = server.connection().await;
-                let mut all = Vec::new();
-                for key in server.scan().await {
-                    let get = redis::cmd("GET").arg(&key).to_owned();
-                    let payload: Vec<u8> = get.query_async(&mut connection).await.unwrap();
-                    let left = server.pttl(&key).await;
-                    all.push(Stored {
-                        key: String::from_utf8(key).unwrap(),
-                        payload: String::from_utf8_lossy(&payload).into_owned(),
-                        left: u64::try_from(left).ok().map(Duration::from_millis),
-                    });
+                let keys = server.scan().await;
+                let mut look = redis::pipe();
+                for key in &keys {
+                    look.cmd("GET").arg(key).cmd("PTTL").arg(key);
                 }
-                all
+                if keys.is_empty() {
+                    return Vec::new();
+                }
+                let seen: Vec<redis::Value> = look.query_async(&mut connection).await.unwrap();
+                let pairs = seen
+                    .chunks_exact(2)
+                    .map(|pair| (text(&pair[0]), number(&pair[1])));
+                let there = keys.into_iter().zip(pairs);
+                // What has expired in between is not there.
+                let there = there.filter(|(_, (_, left))| *left != -2);
+                there
+                    .map(|(key, (payload, left))| Stored {
+                        key: String::from_utf8(key).unwrap(),
+                        payload,
+                        left: u64::try_from(left).ok().map(Duration::from_millis),
+                    })
+                    .collect()
             }
         }
     }
@@ -194,6 +216,20 @@ pub(crate) fn id(session: &Session) -> String {
 
 pub(crate) fn get(session: &Session, name: &str) -> Option<u64> {
     session.get(name).unwrap()
+}
+
+fn text(value: &redis::Value) -> String {
+    match value {
+        redis::Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        _ => String::new(),
+    }
+}
+
+fn number(value: &redis::Value) -> i64 {
+    match value {
+        redis::Value::Int(number) => *number,
+        other => panic!("{other:?} is no number"),
+    }
 }
 
 /// Gives what nobody waits for (touches) the time to happen: it is in tasks of this runtime, which

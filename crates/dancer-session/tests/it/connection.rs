@@ -50,13 +50,17 @@ async fn by_unix_socket_by_tcp_and_by_url() {
 async fn with_password_user_and_database() {
     let server = RedisServer::start_with(&[
         "--requirepass",
-        "top secret",
+        "top-secret",
         "--user",
-        "anna on >her-own ~* +@all",
+        "anna",
+        "on",
+        ">her-own",
+        "~*",
+        "+@all",
     ]);
     let password = |password: &str| Some(Secret::from(password));
     let settings = Settings {
-        password: password("top secret"),
+        password: password("top-secret"),
         database: Some(3),
         ..on(&server)
     };
@@ -361,10 +365,10 @@ async fn r04_least_privilege_and_foreign_keys() {
     let server = RedisServer::start();
     let mut admin = server.connection().await;
     let rights = "ACL SETUSER app on >pw ~session:* \
-                  +getex +get +pttl +set +pexpire +evalsha +eval";
+                  +ping +getex +get +pttl +set +pexpire +evalsha +eval";
     let mut words = rights.split_whitespace();
     let mut acl = redis::cmd(words.next().unwrap());
-    words.for_each(|word| drop(acl.arg(word)));
+    acl.arg(words.collect::<Vec<_>>());
     let _: () = acl.query_async(&mut admin).await.unwrap();
     let canaries = canaries(&mut admin).await;
 
@@ -430,15 +434,12 @@ async fn canaries(admin: &mut redis::aio::MultiplexedConnection) -> Vec<String> 
     ];
     let mut names = Vec::new();
     for (n, write) in writes.iter().enumerate() {
-        let name = format!("{}{n}AAAA", "canary".repeat(7))
-            .chars()
-            .take(42)
-            .collect::<String>()
-            + "A";
+        // 43 characters of the alphabet of ids.
+        let name = format!("{:-<42}A", format!("canary{n}"));
         let write = write.replace('K', &name);
         let mut words = write.split(' ');
         let mut command = redis::cmd(words.next().unwrap());
-        words.for_each(|word| drop(command.arg(word)));
+        command.arg(words.collect::<Vec<_>>());
         let _: redis::Value = command.query_async(admin).await.unwrap();
         names.push(name);
     }

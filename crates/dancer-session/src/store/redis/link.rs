@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerError, ServerErrorKind, Value,
 };
@@ -62,13 +62,14 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 impl Link {
     pub(super) fn new(settings: &Settings) -> Result<Self, Error> {
         let address = settings.address()?;
-        let place = match settings.database {
-            Some(database) if database > 0 => format!("{address}, database {database}"),
-            _ => address.to_string(),
+        let connection = settings.connection()?;
+        let place = match connection.redis_settings().db() {
+            0 => address.to_string(),
+            database => format!("{address}, database {database}"),
         };
         // An application that has chosen its own provider of cryptography keeps it.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let client = Client::open(settings.connection()?).map_err(|error| {
+        let client = Client::open(connection).map_err(|error| {
             Error::settings(format!(
                 "redis_session: {place} is no address to connect to"
             ))
@@ -145,7 +146,10 @@ impl Link {
             let mut handle = self.handle.lock().await;
             // Taken out while it is tried: if it hangs, the next call makes a new one.
             if let Some(mut there) = handle.take()
-                && there.req_packed_command(&redis::cmd("PING")).await.is_ok()
+                && redis::cmd("PING")
+                    .query_async::<()>(&mut there)
+                    .await
+                    .is_ok()
             {
                 return Ok(handle.insert(there).clone());
             }
@@ -188,16 +192,25 @@ impl Link {
     }
 
     async fn connect(&self, by: Instant) -> Result<MultiplexedConnection, RedisError> {
-        let left = by.saturating_duration_since(Instant::now());
-        // Replies are waited for by `send`, with its own deadline: a second timer would only cost.
+        let limit = by.min(Instant::now() + ATTEMPT);
+        // Everything is waited for with our own deadlines: a second timer would only cost.
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(left.min(ATTEMPT)))
+            .set_connection_timeout(None)
             .set_response_timeout(None);
         let started = Instant::now();
-        let made = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await;
+        let made = timeout_at(limit.into(), async {
+            let mut made = self
+                .client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await?;
+            // A connection proves nothing yet: this finds the missing password, the server that
+            // still starts, and whatever else listens there.
+            redis::cmd("PING").query_async::<()>(&mut made).await?;
+            Ok(made)
+        });
+        let made = made.await.unwrap_or_else(|_| {
+            Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time").into())
+        });
         self.tell(started, || {
             let outcome = made
                 .as_ref()
