@@ -119,7 +119,7 @@ fn r27_no_password_and_no_value_in_log_debug_or_errors() {
             assert_eq!(log.contains(&event), !debug, "{event:?} in {log}");
         }
         assert!(
-            log.contains("PX 900000") && log.contains(" bytes> -> "),
+            log.contains("PX 900000") && log.contains(" bytes>"),
             "{log}"
         );
     }
