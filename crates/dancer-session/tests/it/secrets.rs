@@ -202,7 +202,10 @@ async fn a_life_with_everything() {
     eprintln!("{:?}", engine.retrieve(&id(&other)).await.unwrap_err());
     eprintln!("{:?}", SessionEngine::init(settings).await.unwrap_err());
     let url = format!("redis://anna:{PASSWORD}@127.0.0.1:1/0");
-    let from_url = Settings::from_url(&url).unwrap();
+    let from_url = Settings {
+        debug,
+        ..Settings::from_url(&url).unwrap()
+    };
     eprintln!(
         "{from_url:?} {:?}",
         SessionEngine::init(from_url.clone()).await.unwrap_err()
