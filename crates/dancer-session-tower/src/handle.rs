@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dancer_session::{Error, Session, SessionEngine, SessionId};
+use dancer_session::{Error, OnUnreadable, Session, SessionEngine, SessionId};
 use tokio::sync::OnceCell;
 
 /// The way to the request's session for services that are not axum handlers: it is in the
@@ -43,11 +43,15 @@ impl SessionHandle {
             session,
         } = &*self.0;
         let read = async {
-            let found = match presented {
-                Some(Presented(id)) => engine.retrieve(id).await?,
-                None => None,
+            let Some(Presented(id)) = presented else {
+                return Ok(engine.anonymous());
             };
-            Ok(found.unwrap_or_else(|| engine.anonymous()))
+            match engine.retrieve(id).await {
+                Ok(found) => Ok(found.unwrap_or_else(|| engine.anonymous())),
+                // What is stored stays; a first write makes another session.
+                Err(error) if error.is_unreadable() && goes_on(engine) => Ok(engine.anonymous()),
+                Err(error) => Err(error),
+            }
         };
         session.get_or_try_init(|| read).await.cloned()
     }
@@ -71,6 +75,10 @@ impl SessionHandle {
     pub(crate) fn presented_any(&self) -> bool {
         self.0.presented.is_some()
     }
+}
+
+fn goes_on(engine: &SessionEngine) -> bool {
+    engine.settings().on_unreadable == OnUnreadable::Anonymous
 }
 
 impl std::fmt::Debug for Presented {

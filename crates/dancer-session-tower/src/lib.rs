@@ -29,3 +29,8 @@ pub use dancer_session::{Flushed, SessionEngine, Settings};
 pub use extract::{Error, Session};
 pub use handle::SessionHandle;
 pub use layer::{ResponseFuture, SessionLayer, SessionService};
+
+/// The examples of the README, so that they are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}

@@ -155,3 +155,6 @@ pub(crate) fn encode(bytes: &[u8], text: &mut [u8]) {
     let written = URL_SAFE_NO_PAD.encode_slice(bytes, text);
     debug_assert!(written.is_ok(), "the buffer is made for these bytes");
 }
+
+#[cfg(test)]
+mod tests;

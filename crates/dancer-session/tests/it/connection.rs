@@ -46,8 +46,7 @@ async fn by_unix_socket_by_tcp_and_by_url() {
     }
 }
 
-#[tokio::test]
-async fn with_password_user_and_database() {
+fn with_users() -> (RedisServer, Settings) {
     let server = RedisServer::start_with(&[
         "--requirepass",
         "top-secret",
@@ -58,55 +57,58 @@ async fn with_password_user_and_database() {
         "~*",
         "+@all",
     ]);
-    let password = |password: &str| Some(Secret::from(password));
+    let anna = Settings {
+        username: Some("anna".into()),
+        password: Some(Secret::from("her-own")),
+        ..on(&server)
+    };
+    (server, anna)
+}
+
+#[tokio::test]
+async fn with_password_user_and_database() {
+    let (server, anna) = with_users();
     let settings = Settings {
-        password: password("top-secret"),
+        password: Some(Secret::from("top-secret")),
         database: Some(3),
         ..on(&server)
     };
     let engine = SessionEngine::init(settings).await.unwrap();
     works(&engine).await;
-    assert!(engine.place().contains("database 3"), "{}", engine.place());
+    let place = engine.place();
+    assert!(place.contains("database 3"), "{place}");
     let mut connection = server.connection().await;
-    let _: () = redis::cmd("SELECT")
-        .arg(3)
-        .query_async(&mut connection)
-        .await
-        .unwrap();
-    let keys: usize = redis::cmd("DBSIZE")
-        .query_async(&mut connection)
-        .await
-        .unwrap();
+    let select = redis::cmd("SELECT").arg(3).to_owned();
+    let _: () = select.query_async(&mut connection).await.unwrap();
+    let size = redis::cmd("DBSIZE");
+    let keys: usize = size.query_async(&mut connection).await.unwrap();
     assert_eq!(keys, 1);
+    works(&SessionEngine::init(anna).await.unwrap()).await;
+}
 
-    let anna = Settings {
-        username: Some("anna".into()),
-        password: password("her-own"),
-        ..on(&server)
-    };
-    works(&SessionEngine::init(anna.clone()).await.unwrap()).await;
-
-    for wrong in [
+#[tokio::test]
+async fn a_wrong_password_is_an_error_at_init_that_does_not_show_it() {
+    let (server, anna) = with_users();
+    let wrong = Some(Secret::from("wrong-one"));
+    for settings in [
         Settings {
-            password: password("wrong-one"),
+            password: wrong.clone(),
             ..anna
         },
         Settings {
-            password: password("wrong-one"),
+            password: wrong,
             ..on(&server)
         },
         on(&server),
     ] {
         let begun = Instant::now();
-        let error = SessionEngine::init(wrong).await.unwrap_err();
-        assert!(
-            error.is_unavailable() && begun.elapsed() < Duration::from_secs(2),
-            "{error}"
-        );
+        let error = SessionEngine::init(settings).await.unwrap_err();
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        assert!(error.is_unavailable(), "{error}");
         let words = format!("{error} {error:?}");
         assert!(words.contains("redis.sock"), "{words}");
         assert!(
-            words.contains("AUTH") || words.contains("WRONGPASS") || words.contains("assword"),
+            words.contains("AUTH") || words.contains("assword"),
             "{words}"
         );
         assert!(!words.contains("wrong-one"), "{words}");

@@ -5,11 +5,11 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use dancer_session::{Flushed, Secret, SessionEngine, Settings};
+use dancer_session::{Flushed, Secret, Session, SessionEngine, Settings};
 use testbench::RedisServer;
 
 use crate::bench::id;
@@ -165,51 +165,49 @@ async fn a_life_with_everything() {
         session.flush().await.unwrap()
     );
 
-    // Something foreign under its key, then nothing, then no server.
-    let key = server.scan().await.into_iter().next().unwrap();
+    foreign_things(&server, &engine, [&session, &other]).await;
+    no_server(&server, &engine, settings).await;
+}
+
+/// Something foreign under its key: text, a list, and then too much of our own.
+async fn foreign_things(server: &RedisServer, engine: &SessionEngine, sessions: [&Session; 2]) {
+    let [session, other] = sessions;
     let mut connection = server.connection().await;
     for payload in [format!("{{\"v\":1,\"k\":\"{VALUE}\"}}"), VALUE.to_owned()] {
         for key in server.scan().await {
-            let _: () = redis::cmd("SET")
-                .arg(key)
-                .arg(&payload)
-                .query_async(&mut connection)
-                .await
-                .unwrap();
+            let set = redis::cmd("SET").arg(key).arg(&payload).to_owned();
+            let _: () = set.query_async(&mut connection).await.unwrap();
         }
-        eprintln!("{:?}", engine.retrieve(&id(&session)).await.unwrap_err());
+        eprintln!("{:?}", engine.retrieve(&id(session)).await.unwrap_err());
         session.set("entry", VALUE).unwrap();
         eprintln!("{:?}", session.flush().await.unwrap_err());
     }
-    let _: () = redis::cmd("DEL")
-        .arg(&key)
-        .query_async(&mut connection)
-        .await
-        .unwrap();
-    let _: () = redis::cmd("RPUSH")
-        .arg(&key)
-        .arg(VALUE)
-        .query_async(&mut connection)
-        .await
-        .unwrap();
-    eprintln!("{:?}", engine.retrieve(&id(&session)).await);
-    eprintln!("{:?}", engine.retrieve(&id(&other)).await);
+    for key in server.scan().await {
+        let mut list = redis::pipe();
+        list.cmd("DEL").arg(&key).cmd("RPUSH").arg(&key).arg(VALUE);
+        let _: [u64; 2] = list.query_async(&mut connection).await.unwrap();
+    }
+    eprintln!("{:?}", engine.retrieve(&id(session)).await.unwrap_err());
+    eprintln!("{:?}", engine.retrieve(&id(other)).await.unwrap_err());
     session.set("big", VALUE.repeat(200_000)).unwrap();
     eprintln!("{:?}", session.flush().await.unwrap_err());
     session.destroy();
     assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
+}
+
+async fn no_server(server: &RedisServer, engine: &SessionEngine, settings: Settings) {
     server.stop(testbench::Ending::Crash);
-    eprintln!("{:?}", engine.retrieve(&id(&other)).await.unwrap_err());
-    eprintln!("{:?}", SessionEngine::init(settings).await.unwrap_err());
+    let session = engine.anonymous();
+    session.set("entry", VALUE).unwrap();
+    eprintln!("{:?}", session.flush().await.unwrap_err());
     let url = format!("redis://anna:{PASSWORD}@127.0.0.1:1/0");
     let from_url = Settings {
-        debug,
+        debug: settings.debug,
         ..Settings::from_url(&url).unwrap()
     };
-    eprintln!(
-        "{from_url:?} {:?}",
-        SessionEngine::init(from_url.clone()).await.unwrap_err()
-    );
+    eprintln!("{from_url:?}");
+    eprintln!("{:?}", SessionEngine::init(from_url).await.unwrap_err());
+    eprintln!("{:?}", SessionEngine::init(settings).await.unwrap_err());
 }
 
 #[expect(
@@ -238,23 +236,7 @@ async fn r05_no_id_can_be_found_in_the_server() {
     };
     let engine = SessionEngine::init(settings).await.unwrap();
     let mut monitor = server.monitor();
-    let ids = Arc::new(Mutex::new(HashSet::new()));
-    for n in 0..1_000 {
-        let session = engine.create().await.unwrap();
-        ids.lock().unwrap().insert(id(&session));
-        session.set("n", n).unwrap();
-        if n % 2 == 0 {
-            session.renew();
-        }
-        let _ = session.flush().await.unwrap();
-        ids.lock().unwrap().insert(id(&session));
-        let again = engine.retrieve(&id(&session)).await.unwrap().unwrap();
-        if n % 5 == 0 {
-            again.destroy();
-            let _ = again.flush().await.unwrap();
-        }
-    }
-    let ids = ids.lock().unwrap().clone();
+    let ids = a_thousand_lives(&engine).await;
     assert_eq!(ids.len(), 1_500);
     let mut connection = server.connection().await;
     let _: () = redis::cmd("SAVE")
@@ -291,6 +273,27 @@ async fn r05_no_id_can_be_found_in_the_server() {
     // The search sees what is there: the names of keys.
     let key = String::from_utf8(server.scan().await.swap_remove(0)).unwrap();
     assert!(String::from_utf8_lossy(&places[0].1).contains(&key));
+}
+
+/// The ids of sessions that were created, flushed, read, and some renewed or destroyed.
+async fn a_thousand_lives(engine: &SessionEngine) -> HashSet<String> {
+    let mut ids = HashSet::new();
+    for n in 0..1_000 {
+        let session = engine.create().await.unwrap();
+        ids.insert(id(&session));
+        session.set("n", n).unwrap();
+        if n % 2 == 0 {
+            session.renew();
+        }
+        let _ = session.flush().await.unwrap();
+        ids.insert(id(&session));
+        let again = engine.retrieve(&id(&session)).await.unwrap().unwrap();
+        if n % 5 == 0 {
+            again.destroy();
+            let _ = again.flush().await.unwrap();
+        }
+    }
+    ids
 }
 
 fn files_below(directory: &Path) -> Vec<PathBuf> {

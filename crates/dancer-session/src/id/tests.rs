@@ -1,0 +1,55 @@
+use std::collections::HashSet;
+
+use super::*;
+
+/// A million ids: none twice, and every position uses its symbols evenly. The bounds are those
+/// that chance exceeds once in a million for 63 and for 15 degrees of freedom.
+#[test]
+fn r01_ids_are_evenly_distributed_and_never_repeat() {
+    let entropy = Entropy::default();
+    let mut seen = HashSet::new();
+    let mut counts = vec![[0u32; 128]; NATIVE_CHARS];
+    let many = 1_000_000;
+    for _ in 0..many {
+        let mut bits = [0; NATIVE_BYTES];
+        entropy.fill(&mut bits).unwrap();
+        // What `generate` does, without the hash, which a test build takes long for.
+        let text = URL_SAFE_NO_PAD.encode(bits);
+        for (position, symbol) in text.bytes().enumerate() {
+            counts[position][usize::from(symbol)] += 1;
+        }
+        assert!(seen.insert(bits), "an id came twice");
+    }
+    for (position, counts) in counts.iter().enumerate() {
+        let (symbols, bound) = if position == 42 {
+            (16, 57.4)
+        } else {
+            (64, 131.7)
+        };
+        assert_eq!(counts.iter().filter(|count| **count > 0).count(), symbols);
+        let expected = f64::from(many) / symbols as f64;
+        let square = |count: &u32| (f64::from(*count) - expected).powi(2) / expected;
+        let chi: f64 = counts.iter().filter(|count| **count > 0).map(square).sum();
+        assert!(chi < bound, "position {position}: {chi}");
+    }
+}
+
+#[test]
+fn r01_an_id_has_43_characters_and_reads_back() {
+    let id = SessionId::generate(&Entropy::default()).unwrap();
+    assert_eq!(id.as_str().len(), 43);
+    assert_eq!(SessionId::parse(id.as_str()), Some(id));
+}
+
+/// Frozen: keys and payloads of old releases are found by it.
+#[test]
+fn the_fingerprint_is_the_start_of_the_key() {
+    let id = SessionId::parse(&"A".repeat(43)).unwrap();
+    let key = crate::Key::new("session:", &id);
+    assert_eq!(key.as_str(), "session:DwBzhbb51LfusnSGBa_hqQ");
+    assert_eq!(&key.as_str()[8..16], id.fingerprint().as_str());
+    assert_eq!(
+        format!("{id:?} {id}"),
+        format!("SessionId({0}…) {0}…", id.fingerprint())
+    );
+}
