@@ -40,6 +40,15 @@ pub(crate) enum Origin {
     Ended(SessionId),
 }
 
+impl Origin {
+    fn entries(&self) -> Entries {
+        match self {
+            Self::Stored(read) => read.document.entries.clone(),
+            Self::Anonymous | Self::Ended(_) => Entries::default(),
+        }
+    }
+}
+
 /// What a flush has to do.
 pub(crate) enum Plan {
     Nothing(Origin),
@@ -116,14 +125,12 @@ impl Hand {
     /// The one way in which entries change: applied at once for this request to see, and kept for
     /// the flush.
     pub(crate) fn change(&mut self, change: Change) -> Result<(), Error> {
-        let mut entries = match self.changed.take() {
-            Some(entries) => entries,
-            None => self.entries().clone(),
-        };
-        // A change that fails leaves the entries alone.
-        let applied = change.apply(&mut entries);
-        self.changed = Some(entries);
-        applied.map(|()| self.changes.push(change))
+        // In place, so that a closure that panics or fails leaves all as it is.
+        let origin = &self.origin;
+        let entries = self.changed.get_or_insert_with(|| origin.entries());
+        change.apply(entries)?;
+        self.changes.push(change);
+        Ok(())
     }
 
     pub(crate) fn renew(&mut self) {

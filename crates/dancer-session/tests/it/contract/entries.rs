@@ -19,6 +19,7 @@ for_every_store! {
     changes_made_during_a_flush_wait_for_the_next
     max_size_is_a_limit_for_flushes
     names_and_values_of_every_kind_come_back
+    a_closure_that_panics_leaves_the_session_as_it_was
 }
 
 async fn create_stores_an_empty_session_at_once(kind: Kind) {
@@ -289,4 +290,19 @@ async fn names_and_values_of_every_kind_come_back(kind: Kind) {
     assert_eq!(again.get::<u64>("max").unwrap(), Some(u64::MAX));
     assert_eq!(again.len(), 4 + names.len());
     assert_ne!(id(&again), "");
+}
+
+async fn a_closure_that_panics_leaves_the_session_as_it_was(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    let session = bench.session(&[("a", 1)]).await;
+    session.set("b", 2).unwrap();
+    let clone = session.clone();
+    let panics =
+        tokio::spawn(
+            async move { clone.update("a", |_: Option<u64>| -> u64 { panic!("on purpose") }) },
+        );
+    assert!(panics.await.unwrap_err().is_panic());
+    assert_eq!((get(&session, "a"), get(&session, "b")), (Some(1), Some(2)));
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    assert_eq!(bench.again(&session).await.keys(), ["a", "b"]);
 }
