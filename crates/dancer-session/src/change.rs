@@ -19,8 +19,8 @@ pub(crate) enum Change {
     Update { name: Box<str>, step: Arc<Step> },
 }
 
-/// Takes the stored value of an entry to the new one.
-type Step = dyn Fn(&Entries, &str) -> Result<Value, Error> + Send + Sync;
+/// Takes the stored value of an entry to the new one; `None` takes the entry out.
+type Step = dyn Fn(&Entries, &str) -> Result<Option<Value>, Error> + Send + Sync;
 
 impl Change {
     pub(crate) fn set(name: &str, value: &impl Serialize) -> Result<Self, Error> {
@@ -38,11 +38,13 @@ impl Change {
     pub(crate) fn update<T, F>(name: &str, f: F) -> Result<Self, Error>
     where
         T: Serialize + DeserializeOwned,
-        F: Fn(Option<T>) -> T + Send + Sync + 'static,
+        F: Fn(Option<T>) -> Option<T> + Send + Sync + 'static,
     {
         settable(name)?;
-        let step =
-            move |entries: &Entries, name: &str| Value::encode(name, &f(entries.get::<T>(name)?));
+        let step = move |entries: &Entries, name: &str| {
+            let new = f(entries.get::<T>(name)?);
+            new.map(|new| Value::encode(name, &new)).transpose()
+        };
         Ok(Self::Update {
             name: name.into(),
             step: Arc::new(step),
@@ -54,10 +56,10 @@ impl Change {
             Self::Set { name, value } => entries.set(name, value.clone()),
             Self::Remove { name } => _ = entries.remove(name),
             Self::Clear => entries.clear(),
-            Self::Update { name, step } => {
-                let value = step(entries, name)?;
-                entries.set(name, value);
-            }
+            Self::Update { name, step } => match step(entries, name)? {
+                Some(value) => entries.set(name, value),
+                None => _ = entries.remove(name),
+            },
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ pub use self::builder::EngineBuilder;
 pub(crate) use self::finish::run_to_end;
 pub use self::flush::Flushed;
 use self::queue::Queue;
-use crate::id::{Entropy, Mark, SessionId};
+use crate::id::{Entropy, Mark, SessionId, random_text};
 use crate::layout::{Codec, Content, Document, Entries, Key, Stub};
 use crate::lifetime::{Clock, Lifetime, Moment};
 use crate::session::{Read, Session};
@@ -280,6 +280,16 @@ impl SessionEngine {
     pub(crate) fn time_left(&self, created: Moment) -> Duration {
         let left = self.0.lifetime.of(created, self.0.clock.now());
         left.unwrap_or_default()
+    }
+
+    /// The time of day in whole seconds since 1970.
+    pub(crate) fn seconds_now(&self) -> u64 {
+        self.0.clock.now().seconds()
+    }
+
+    /// 128 random bits as text.
+    pub(crate) fn random_text(&self) -> Result<String, Error> {
+        random_text(&self.0.entropy)
     }
 
     fn key(&self, id: &SessionId) -> Key {

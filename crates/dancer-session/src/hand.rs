@@ -26,6 +26,8 @@ pub(crate) struct Hand {
     /// How often each was called: tells a flush what happened meanwhile.
     destroys: u32,
     discards: u32,
+    /// The client can be given no other id.
+    pinned: bool,
     /// A flush ended without knowing whether its changes were stored.
     unsure: bool,
 }
@@ -56,6 +58,8 @@ pub(crate) enum Plan {
     Unsure,
     /// Changes to a session that has ended: refuse them.
     Refuse(SessionId),
+    /// A new id, when it is too late for one.
+    TooLate,
     /// Store the changes as a new session.
     Create,
     Replace(Read),
@@ -86,6 +90,7 @@ impl Hand {
             destroyed: false,
             destroys: 0,
             discards: 0,
+            pinned: false,
             unsure: false,
         }
     }
@@ -156,6 +161,35 @@ impl Hand {
         self.unsure = false;
     }
 
+    pub(crate) fn pin_id(&mut self) {
+        self.pinned = true;
+    }
+
+    /// What would be lost if nobody flushed any more.
+    pub(crate) fn left_behind(&self) -> Option<&'static str> {
+        match (self.renew, self.changes.is_empty()) {
+            (true, _) => Some("a renew"),
+            (false, false) if self.entries().len() > 0 || self.id().is_some() => Some("changes"),
+            (false, _) => (!self.doomed.is_empty()).then_some("a destroy"),
+        }
+    }
+
+    /// Hands over a pending destroy, and nothing else that is pending.
+    pub(crate) fn begin_destroy(&mut self) -> Option<Task> {
+        if self.doomed.is_empty() {
+            return None;
+        }
+        Some(Task {
+            plan: Plan::Nothing(self.origin.clone()),
+            doomed: std::mem::take(&mut self.doomed),
+            destroyed: false,
+            changes: Vec::new(),
+            renew: false,
+            destroys: self.destroys,
+            discards: self.discards,
+        })
+    }
+
     /// Hands over what is pending. Changes made from now on wait for the next flush.
     pub(crate) fn begin(&mut self) -> Task {
         let plan = self.plan();
@@ -172,11 +206,15 @@ impl Hand {
 
     fn plan(&self) -> Plan {
         let pending = !self.changes.is_empty();
+        let holds_data = self.entries().len() > 0;
         match &self.origin {
             _ if self.unsure && pending => Plan::Unsure,
-            Origin::Anonymous if self.entries().len() > 0 => Plan::Create,
+            Origin::Anonymous if self.pinned && holds_data => Plan::TooLate,
+            Origin::Stored(_) if self.pinned && self.renew => Plan::TooLate,
+            Origin::Ended(id) if self.pinned && self.renew => Plan::Refuse(id.clone()),
+            Origin::Anonymous if holds_data => Plan::Create,
             // A log-in goes on, under a fresh id.
-            Origin::Ended(_) if self.renew && self.entries().len() > 0 => Plan::Create,
+            Origin::Ended(_) if self.renew && holds_data => Plan::Create,
             Origin::Ended(id) if self.renew || pending => Plan::Refuse(id.clone()),
             Origin::Stored(read) if self.renew => Plan::Renew(read.clone()),
             Origin::Stored(read) if pending => Plan::Replace(read.clone()),

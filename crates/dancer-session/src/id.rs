@@ -120,6 +120,13 @@ impl Mark {
     }
 }
 
+/// 128 random bits as text, for secrets that are no ids.
+pub(crate) fn random_text(entropy: &Entropy) -> Result<String, Error> {
+    let mut bits = [0; 16];
+    entropy.fill(&mut bits)?;
+    Ok(URL_SAFE_NO_PAD.encode(bits))
+}
+
 /// Where random bits come from: the operating system, unless a test says otherwise.
 #[derive(Clone)]
 pub(crate) struct Entropy(Arc<Source>);
@@ -135,7 +142,7 @@ impl Entropy {
 
     fn fill(&self, bits: &mut [u8]) -> Result<(), Error> {
         (self.0)(bits).map_err(|error| {
-            Error::not_applied("the random generator failed, so no session id can be made")
+            Error::not_applied("the random generator failed, so no session can be made or changed")
                 .because(error)
         })
     }

@@ -11,6 +11,7 @@ mod hand;
 mod id;
 mod layout;
 mod lifetime;
+mod login;
 mod session;
 mod settings;
 mod store;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::Error;
@@ -16,6 +17,7 @@ use crate::engine::{Flushed, SessionEngine, run_to_end};
 use crate::hand::{Hand, Origin};
 use crate::id::SessionId;
 use crate::layout::Document;
+use crate::login::CSRF;
 
 /// A session. Clones share it: what one sets, the others see.
 ///
@@ -100,7 +102,7 @@ impl Session {
     /// [`is_refused`](Error::is_refused) for the reserved names `id`, `__created`, `__owner`, `__w`
     /// and `__ended`; [`is_entry`](Error::is_entry) for a value that JSON can't hold.
     pub fn set(&self, name: &str, value: impl Serialize) -> Result<(), Error> {
-        self.shared.hand().change(Change::set(name, &value)?)
+        self.change(Change::set(name, &value)?)
     }
 
     /// Makes the new value of an entry from the old one, exactly, whatever other requests do: when
@@ -115,7 +117,12 @@ impl Session {
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
-        self.shared.hand().change(Change::update(name, f)?)
+        let f = move |old| Some(f(old));
+        self.change(Change::update(name, f)?)
+    }
+
+    pub(crate) fn change(&self, change: Change) -> Result<(), Error> {
+        self.shared.hand().change(change)
     }
 
     /// Takes an entry out; returns whether it was there.
@@ -161,7 +168,10 @@ impl Session {
     ///
     /// If the session has ended meanwhile, the flush starts a fresh one with this request's changes
     /// alone: the log-in succeeds all the same.
+    ///
+    /// A [CSRF value](Self::csrf) goes with the old id: the next call makes another one.
     pub fn renew(&self) {
+        self.remove(CSRF);
         self.shared.hand().renew();
     }
 
@@ -175,6 +185,27 @@ impl Session {
     /// failed.
     pub fn discard(&self) {
         self.shared.hand().discard();
+    }
+
+    /// Says that the client can be given no other id any more, because the head of the response has
+    /// left. From now on only an explicit [`flush`](Self::flush) stores anything; one that would
+    /// need a new id (a `renew`, or the first entries of a visitor) is refused.
+    pub fn pin_id(&self) {
+        self.shared.hand().pin_id();
+    }
+
+    /// For a request whose client has gone: a pending [`destroy`](Self::destroy) is carried out
+    /// without anybody waiting for it, and nothing else is.
+    pub fn abandon(&self) {
+        let task = {
+            let mut hand = self.shared.hand();
+            hand.pin_id();
+            hand.begin_destroy()
+        };
+        if let (Some(task), Ok(runtime)) = (task, Handle::try_current()) {
+            let shared = Arc::clone(&self.shared);
+            runtime.spawn(async move { shared.carry_out(task).await });
+        }
     }
 
     /// Whether another request has renewed or destroyed this session: it is empty, and a flush
@@ -217,6 +248,16 @@ impl Shared {
     pub(crate) fn hand(&self) -> MutexGuard<'_, Hand> {
         // A closure given to `update` may panic; the change it belongs to is not in the list then.
         self.hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let hand = self.hand.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(what) = hand.left_behind() {
+            let session = hand.id().map(ToString::to_string);
+            tracing::warn!(session, what, "left_behind");
+        }
     }
 }
 

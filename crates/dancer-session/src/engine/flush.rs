@@ -39,7 +39,19 @@ impl Shared {
                 "another flush of this session took until the deadline",
             ));
         };
-        let mut task = self.hand().begin();
+        let task = self.hand().begin();
+        self.carry_out_by(task, by).await
+    }
+
+    /// Carries out a task that nobody waits for.
+    pub(crate) async fn carry_out(&self, task: Task) {
+        let by = self.engine.deadline();
+        if let Err(error) = self.carry_out_by(task, by).await {
+            tracing::error!(%error, "abandoned_destroy_failed");
+        }
+    }
+
+    async fn carry_out_by(&self, mut task: Task, by: Instant) -> Result<Flushed, Error> {
         let outcome = self.engine.carry_out(&mut task, by).await;
         let mut hand = self.hand();
         match outcome {
@@ -70,6 +82,10 @@ impl SessionEngine {
         match &task.plan {
             Plan::Nothing(origin) => Ok((otherwise, origin.clone())),
             Plan::Refuse(id) => Ok((Flushed::Ended, Origin::Ended(id.clone()))),
+            Plan::TooLate => Err(Error::refused(
+                "the client can be given no new id, because its response has left: call renew, and \
+                 set the first entry of a session, before that",
+            )),
             Plan::Unsure => Err(Error::unknown(
                 "an earlier flush of this session got no answer: retrieve it again",
             )),

@@ -1,0 +1,9 @@
+//! The program itself, started as a user starts it, and visited over HTTP.
+
+mod counting;
+mod demo;
+mod http;
+mod page;
+mod places;
+mod program;
+mod refusals;
