@@ -97,7 +97,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failur
 
 fn whereabouts(engine: &SessionEngine) -> String {
     let place = engine.place();
-    if page::in_memory(engine) {
+    if !engine.is_in_redis() {
         format!(
             "sessions live in {place} and end with it; to keep them in Redis, start with \
              --config FILE or REDIS_URL=redis://127.0.0.1:6379/"

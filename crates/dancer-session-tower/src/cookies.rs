@@ -3,21 +3,20 @@
 
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite as Site};
-use dancer_session::{CookieSettings, SameSite, SessionId};
+use dancer_session::{CookieSettings, Duplicates, SameSite, SessionId};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 /// The value of our cookie in a request.
 ///
 /// All `Cookie` headers count. Names are compared byte by byte, without any decoding. What is
-/// malformed or no UTF-8 is passed over. Two different values of our name mean that somebody put
-/// one there; nobody can tell which, so neither counts.
-pub(crate) fn presented(headers: &HeaderMap, name: &str) -> Option<String> {
+/// malformed or no UTF-8 is passed over.
+pub(crate) fn presented(headers: &HeaderMap, name: &str, duplicates: Duplicates) -> Option<String> {
     let pairs = headers.get_all(COOKIE).iter();
     let pairs = pairs.flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
     let mut found: Option<&[u8]> = None;
     for value in pairs.filter_map(|pair| value_of(pair, name.as_bytes())) {
-        if found.is_some_and(|other| other != value) {
+        if duplicates == Duplicates::Refuse && found.is_some_and(|other| other != value) {
             tracing::warn!(cookie = name, "duplicate_cookie");
             return None;
         }
@@ -33,7 +32,7 @@ fn value_of<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     (trim(left) == name).then(|| trim(&right[1..]))
 }
 
-/// Without spaces and tabs at both ends, and without nothing else: Unicode has more kinds of blanks
+/// Without spaces and tabs at both ends, and with everything else: Unicode has more kinds of blanks
 /// than cookies have.
 fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {

@@ -1,9 +1,12 @@
 //! What all parts of one request share: one session, read once.
 
+use std::fmt;
 use std::sync::Arc;
 
-use dancer_session::{Error, OnUnreadable, Session, SessionEngine, SessionId};
+use dancer_session::{OnUnreadable, Session, SessionEngine, SessionId};
 use tokio::sync::OnceCell;
+
+use crate::Error;
 
 /// The way to the request's session for services that are not axum handlers: it is in the
 /// request's extensions.
@@ -14,7 +17,8 @@ pub struct SessionHandle(Arc<Shared>);
 struct Shared {
     engine: SessionEngine,
     presented: Option<Presented>,
-    session: OnceCell<Session>,
+    // The error as well: who asks after a fault should not wait for the next one.
+    session: OnceCell<Result<Session, Error>>,
 }
 
 /// What the client says its id is.
@@ -35,54 +39,56 @@ impl SessionHandle {
     ///
     /// # Errors
     ///
-    /// As [`SessionEngine::retrieve`].
+    /// As [`SessionEngine::retrieve`]. With `on_unreadable: anonymous`, a session that can't be read
+    /// is left as it is, and the visitor gets a new one.
     pub async fn session(&self) -> Result<Session, Error> {
-        let Shared {
-            engine,
-            presented,
-            session,
-        } = &*self.0;
-        let read = async {
-            let Some(Presented(id)) = presented else {
-                return Ok(engine.anonymous());
-            };
-            match engine.retrieve(id).await {
-                Ok(found) => Ok(found.unwrap_or_else(|| engine.anonymous())),
-                // What is stored stays; a first write makes another session.
-                Err(error) if error.is_unreadable() && goes_on(engine) => Ok(engine.anonymous()),
-                Err(error) => Err(error),
-            }
-        };
-        session.get_or_try_init(|| read).await.cloned()
+        self.0.session.get_or_init(|| self.0.read()).await.clone()
     }
 
     pub(crate) fn engine(&self) -> &SessionEngine {
         &self.0.engine
     }
 
-    /// The session, if anybody took it.
+    /// The session, if anybody took it and got it.
     pub(crate) fn taken(&self) -> Option<&Session> {
-        self.0.session.get()
+        self.0.session.get()?.as_ref().ok()
     }
 
+    /// Whether the client has this id.
     pub(crate) fn presented(&self, id: &SessionId) -> bool {
-        self.0
-            .presented
-            .as_ref()
-            .is_some_and(|presented| presented.0 == id.as_str())
+        let presented = self.0.presented.as_ref();
+        presented.is_some_and(|presented| presented.0 == id.as_str())
     }
 
+    /// Whether the client has any.
     pub(crate) fn presented_any(&self) -> bool {
         self.0.presented.is_some()
     }
 }
 
-fn goes_on(engine: &SessionEngine) -> bool {
-    engine.settings().on_unreadable == OnUnreadable::Anonymous
+impl Shared {
+    async fn read(&self) -> Result<Session, Error> {
+        let Some(Presented(id)) = &self.presented else {
+            return Ok(self.engine.anonymous());
+        };
+        match self.engine.retrieve(id).await {
+            Ok(found) => Ok(found.unwrap_or_else(|| self.engine.anonymous())),
+            Err(error) if error.is_unreadable() && self.goes_on() => Ok(self.engine.anonymous()),
+            Err(error) => {
+                tracing::error!(%error, "retrieve_failed");
+                Err(error.into())
+            }
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        self.engine.settings().on_unreadable == OnUnreadable::Anonymous
+    }
 }
 
-impl std::fmt::Debug for Presented {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// Shows how long it is, and not what.
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<{} bytes>", self.0.len())
     }
 }

@@ -94,6 +94,11 @@ impl SessionEngine {
         self.0.store.place()
     }
 
+    /// Whether they live in Redis, and so survive this process.
+    pub fn is_in_redis(&self) -> bool {
+        self.0.redis.is_some()
+    }
+
     /// A connection to the same server and database, for whatever else the application has to do
     /// there. It is not the one that the sessions use, so nothing done with it disturbs them; it is
     /// opened at the first call, and opened anew when it is dead.

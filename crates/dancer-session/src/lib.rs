@@ -25,7 +25,9 @@ pub use id::{Fingerprint, SessionId};
 pub use layout::Key;
 pub use lifetime::Clock;
 pub use session::Session;
-pub use settings::{Address, CookieSettings, Layout, OnUnreadable, SameSite, Secret, Settings};
+pub use settings::{
+    Address, CookieSettings, Duplicates, Layout, OnUnreadable, SameSite, Secret, Settings,
+};
 pub use store::memory::MemoryStore;
 pub use store::redis::RedisStore;
 pub use store::{Create, Destroy, Renew, Renewal, Replace, Store, Touch};

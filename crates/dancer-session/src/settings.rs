@@ -23,7 +23,7 @@ use self::misfit::Misfit;
 use crate::Error;
 
 pub use self::address::Address;
-pub use self::cookie::{CookieSettings, SameSite};
+pub use self::cookie::{CookieSettings, Duplicates, SameSite};
 
 /// What an engine is told before it starts. [`Settings::default`] is safe and lacks only an address.
 ///

@@ -19,11 +19,6 @@ pub(crate) fn app(engine: SessionEngine) -> Router {
         .with_state(engine)
 }
 
-/// Whether the sessions end with the program: those in memory alone need no address.
-pub(crate) fn in_memory(engine: &SessionEngine) -> bool {
-    engine.settings().address().is_err()
-}
-
 /// Counts the visit. The flush comes before the answer is made, so that it shows the number that
 /// was stored: of visits at the same time, no two get the same.
 async fn count(
@@ -41,7 +36,7 @@ async fn count(
         session: session.id().map(|id| id.fingerprint().to_string()),
         seconds_left: session.time_left().map(|left| left.as_secs()),
         sessions_live_in: engine.place(),
-        in_memory: in_memory(&engine),
+        in_memory: !engine.is_in_redis(),
     };
     Ok(page.answer(&headers))
 }

@@ -9,6 +9,13 @@ use crate::Error;
 /// The longest life that browsers grant a cookie.
 const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
+/// With the longest domain and every attribute, the header stays far below the 4096 bytes that
+/// browsers take.
+const LONGEST_NAME: usize = 128;
+
+/// The longest name of a host that there is.
+const LONGEST_DOMAIN: usize = 253;
+
 /// The cookie that carries the id. In a file these are Dancer's `session_*` keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieSettings {
@@ -37,6 +44,10 @@ pub struct CookieSettings {
     /// Whether the cookie travels with requests from other sites. Default: [`SameSite::Lax`]. In a
     /// file: `session_same_site`.
     pub same_site: SameSite,
+
+    /// What a request means that carries two different cookies of our name. Default:
+    /// [`Duplicates::Refuse`]. Not in a file.
+    pub duplicates: Duplicates,
 }
 
 impl CookieSettings {
@@ -73,6 +84,8 @@ impl CookieSettings {
         let name = self.name();
         let wrong = if name.is_empty() || !name.chars().all(may_be_in_name) {
             "expected ASCII letters, digits and ! # $ % & ' * + - . ^ _ ` | ~ only"
+        } else if name.len() > LONGEST_NAME {
+            "expected at most 128 characters"
         } else if starts_with(name, "__Host-") && !self.secure {
             "but browsers accept __Host- only with session_secure: turn that on, or choose a name \
              without __Host-"
@@ -82,6 +95,12 @@ impl CookieSettings {
         } else if starts_with(name, "__Secure-") && !self.secure {
             "but browsers accept __Secure- only with session_secure: turn that on, or choose a \
              name without __Secure-"
+        } else if starts_with(name, "__Http-") && !(self.secure && self.http_only) {
+            "but browsers accept __Http- only with session_secure and session_is_http_only: turn \
+             both on, or choose a name without __Http-"
+        } else if starts_with(name, "__Host-Http-") && !self.http_only {
+            "but browsers accept __Host-Http- only with session_is_http_only: turn that on, or \
+             choose a name without __Host-Http-"
         } else {
             return Ok(());
         };
@@ -113,7 +132,11 @@ impl CookieSettings {
 
     fn check_domain(&self) -> Result<(), Misfit> {
         match &self.domain {
-            Some(domain) if domain.is_empty() || !domain.chars().all(may_be_in_domain) => {
+            Some(domain)
+                if domain.is_empty()
+                    || domain.len() > LONGEST_DOMAIN
+                    || !domain.chars().all(may_be_in_domain) =>
+            {
                 Err(Misfit::new(
                     "session_domain",
                     format!(
@@ -137,6 +160,7 @@ impl Default for CookieSettings {
             secure: true,
             http_only: true,
             same_site: SameSite::Lax,
+            duplicates: Duplicates::Refuse,
         }
     }
 }
@@ -153,7 +177,17 @@ pub enum SameSite {
     None,
 }
 
-/// Browsers compare the two prefixes without regard to case.
+/// What two different cookies of our name in one request mean: a browser sends them when another
+/// host of the same domain, or somebody on the network, has set one as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Nobody can tell which one is ours, so the visitor is anonymous.
+    Refuse,
+    /// The last one counts, as in Dancer.
+    LastWins,
+}
+
+/// Browsers compare the prefixes without regard to case.
 fn starts_with(name: &str, prefix: &str) -> bool {
     name.get(..prefix.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
