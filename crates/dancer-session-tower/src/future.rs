@@ -132,7 +132,7 @@ fn tell(
     session: &Session,
     clear_site_data: Option<&HeaderValue>,
 ) {
-    add(headers, VARY, "cookie", &["cookie", "*"]);
+    add(headers, VARY, "Cookie", &["Cookie", "*"]);
     let settings = &handle.engine().settings().cookie;
     let cookie = match owed(handle, session) {
         Owed::Nothing => return,

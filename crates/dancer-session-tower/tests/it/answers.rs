@@ -1,0 +1,129 @@
+//! Answers of the application's own to faults, and to a session that has ended.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode, header};
+use axum::{Router, routing::get};
+use dancer_session::Settings;
+use dancer_session_tower::{Answers, Error, PlainAnswers, Session, SessionEngine, SessionLayer};
+use testbench::{Ending, RedisServer};
+
+use crate::app::{ask, body, given, routes, set_cookie};
+
+#[derive(Clone)]
+struct Friendly;
+
+impl Answers<Body> for Friendly {
+    fn fault(&self, error: &Error) -> Response<Body> {
+        let status = match error.is_unavailable() {
+            true => StatusCode::SERVICE_UNAVAILABLE,
+            false => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let answer = Response::builder().status(status);
+        answer.body("please come back".into()).unwrap()
+    }
+
+    fn ended(&self, _: Response<Body>) -> Response<Body> {
+        let redirect = Response::builder().status(StatusCode::SEE_OTHER);
+        redirect
+            .header(header::LOCATION, "/log-in")
+            .body(Body::empty())
+            .unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_fault_is_answered_by_the_application_wherever_it_happens() {
+    let server = RedisServer::start_with(&["--appendonly", "yes"]);
+    let settings = Settings {
+        sock: Some(server.sock().to_owned()),
+        timeout: Duration::from_millis(200),
+        ..Settings::default()
+    };
+    let engine = SessionEngine::init(settings).await.unwrap();
+    let app = routes().layer(SessionLayer::new(engine).answers(Friendly));
+    let cookie = given(&ask(&app, "/count", None).await);
+    server.stop(Ending::Shutdown);
+    // While reading, while flushing, in the handler's own flush, and twice in one request.
+    let requests = [
+        ("/read", Some(&cookie)),
+        ("/count", None),
+        ("/flush-twice", None),
+        ("/flush-twice", Some(&cookie)),
+    ];
+    for (path, cookie) in requests {
+        let answer = ask(&app, path, cookie.map(String::as_str)).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(set_cookie(&answer), None);
+        assert_eq!(body(answer).await, "please come back", "{path}");
+    }
+    server.launch();
+    assert_eq!(body(ask(&app, "/count", Some(&cookie)).await).await, "2");
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_is_answered_by_the_application() {
+    let engine = SessionEngine::in_memory(Settings::default()).unwrap();
+    let own = routes().layer(SessionLayer::new(engine.clone()).answers(Friendly));
+    let plain = routes().layer(SessionLayer::new(engine).answers(PlainAnswers));
+    let cookie = given(&ask(&own, "/count", None).await);
+    let _ = ask(&own, "/log-out", Some(&cookie)).await;
+    let answer = ask(&own, "/count", Some(&cookie)).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    assert_eq!(set_cookie(&answer), None);
+    // Reading alone loses nothing.
+    assert_eq!(
+        ask(&own, "/read", Some(&cookie)).await.status(),
+        StatusCode::OK
+    );
+    let answer = ask(&plain, "/count", Some(&cookie)).await;
+    assert_eq!(
+        (answer.status(), set_cookie(&answer)),
+        (StatusCode::OK, None)
+    );
+    assert_eq!(body(answer).await, "1", "the handler's own answer");
+}
+
+#[tokio::test]
+async fn all_who_take_a_session_that_fails_get_the_same_fault_at_once() {
+    let server = RedisServer::start();
+    let timeout = Duration::from_millis(300);
+    let settings = Settings {
+        sock: Some(server.sock().to_owned()),
+        timeout,
+        ..Settings::default()
+    };
+    let engine = SessionEngine::init(settings).await.unwrap();
+    let handler = async |a: Result<Session, Error>, b: Result<Session, Error>| {
+        format!(
+            "{} {}",
+            a.unwrap_err().is_unavailable(),
+            b.unwrap_err().is_unavailable()
+        )
+    };
+    let app = Router::new()
+        .route("/", get(handler))
+        .layer(SessionLayer::new(engine));
+    server.stop(Ending::Crash);
+    let begun = std::time::Instant::now();
+    let answer = ask(&app, "/", Some(&format!("__Host-id={}", "A".repeat(43)))).await;
+    assert_eq!(body(answer).await, "true true");
+    assert!(begun.elapsed() < 2 * timeout);
+}
+
+#[tokio::test]
+async fn a_session_without_a_layer_says_what_to_do() {
+    let app = Router::new().route(
+        "/",
+        get(async |session: Result<Session, Error>| session.unwrap_err().to_string()),
+    );
+    assert!(
+        body(ask(&app, "/", None).await)
+            .await
+            .contains("SessionLayer::new")
+    );
+    let app = Router::new().route("/", get(async |_: Session| ()));
+    let answer = ask(&app, "/", None).await;
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}

@@ -1,0 +1,200 @@
+//! The client goes away at any moment: nothing half is left, and a log-out happens (R26).
+
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, header};
+use dancer_session::{
+    Clock, Create, Destroy, Error, Key, MemoryStore, Renew, Renewal, Replace, Settings, Store,
+    Touch,
+};
+use dancer_session_tower::SessionEngine;
+use tokio::task::yield_now;
+use tower::ServiceExt;
+
+use crate::app::{app, ask, body, given};
+
+/// A store that gives up the processor before and after each step, so that a request can be
+/// dropped at each of these moments.
+#[derive(Clone)]
+struct Hesitant(Arc<MemoryStore>);
+
+/// Writes a method of the trait that hesitates, does it, and hesitates again.
+macro_rules! hesitate {
+    ($self:ident . $method:ident ( $($argument:expr),* )) => {{
+        yield_now().await;
+        let outcome = $self.0.$method($($argument),*).await;
+        yield_now().await;
+        outcome
+    }};
+}
+
+impl Store for Hesitant {
+    async fn retrieve(
+        &self,
+        key: &Key,
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Option<Bytes>, Error> {
+        hesitate!(self.retrieve(key, ttl, by))
+    }
+
+    async fn peek(&self, key: &Key, by: Instant) -> Result<Option<(Bytes, Duration)>, Error> {
+        hesitate!(self.peek(key, by))
+    }
+
+    async fn create(
+        &self,
+        key: &Key,
+        payload: &[u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Create, Error> {
+        hesitate!(self.create(key, payload, ttl, by))
+    }
+
+    async fn replace(
+        &self,
+        key: &Key,
+        read: &[u8],
+        payload: &[u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Replace, Error> {
+        hesitate!(self.replace(key, read, payload, ttl, by))
+    }
+
+    async fn renew(&self, renewal: Renewal<'_>, by: Instant) -> Result<Renew, Error> {
+        hesitate!(self.renew(renewal, by))
+    }
+
+    async fn destroy(
+        &self,
+        key: &Key,
+        stub: &[u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Destroy, Error> {
+        hesitate!(self.destroy(key, stub, ttl, by))
+    }
+
+    async fn touch(&self, key: &Key, ttl: Duration, by: Instant) -> Result<Touch, Error> {
+        hesitate!(self.touch(key, ttl, by))
+    }
+
+    fn place(&self) -> String {
+        self.0.place()
+    }
+}
+
+type Bytes = axum::body::Bytes;
+
+/// Polls a request `polls` times and drops it. Returns whether it was answered by then.
+async fn dropped_after(app: &Router, path: &str, cookie: &str, polls: usize) -> bool {
+    let request = Request::get(path).header(header::COOKIE, cookie);
+    let mut request = Box::pin(app.clone().oneshot(request.body(Body::empty()).unwrap()));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut answered = false;
+    for _ in 0..polls {
+        answered = request.as_mut().poll(&mut context).is_ready();
+        if answered {
+            break;
+        }
+        // What was spawned goes on between two polls.
+        yield_now().await;
+    }
+    drop(request);
+    // What was begun comes to its end.
+    for _ in 0..20 {
+        yield_now().await;
+    }
+    answered
+}
+
+/// Runs a request that is dropped after each number of polls there is, and shows each time what
+/// the visitor finds afterwards.
+async fn at_every_moment(path: &str, check: impl Fn(usize, bool, &str)) {
+    for polls in 0.. {
+        let store = Hesitant(Arc::new(MemoryStore::new(Clock::default())));
+        let engine = SessionEngine::builder(Settings::default())
+            .with_store(store)
+            .unwrap();
+        let app = app(&engine);
+        let cookie = given(&ask(&app, "/count", None).await);
+        let answered = dropped_after(&app, path, &cookie, polls).await;
+        let found = body(ask(&app, "/read", Some(&cookie)).await).await;
+        check(polls, answered, &found);
+        if answered {
+            assert!(polls > 4, "{path} was answered after {polls} polls");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn r26_a_change_happens_whole_or_not_at_all() {
+    at_every_moment("/count", |polls, answered, found| {
+        // Two polls read the session; with the third the flush has begun.
+        let stored = polls >= 3 || answered;
+        let expected = if stored { "Some(2)" } else { "Some(1)" };
+        assert_eq!(found, expected, "dropped after {polls} polls");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r26_a_log_out_happens_once_the_handler_has_asked_for_it() {
+    at_every_moment("/log-out", |polls, answered, found| {
+        let expected = if polls >= 3 || answered {
+            "None"
+        } else {
+            "Some(1)"
+        };
+        assert_eq!(found, expected, "dropped after {polls} polls");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rule_4_13_a_handler_dropped_after_it_asked_for_a_log_out_still_logs_out() {
+    at_every_moment("/log-out-slowly", |polls, answered, found| {
+        let expected = if polls >= 3 || answered {
+            "None"
+        } else {
+            "Some(1)"
+        };
+        assert_eq!(found, expected, "dropped after {polls} polls");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r26_a_handler_dropped_before_its_end_changes_nothing() {
+    at_every_moment("/count-slowly", |polls, answered, found| {
+        // Three more polls in the handler itself.
+        let expected = if polls >= 6 || answered {
+            "Some(2)"
+        } else {
+            "Some(1)"
+        };
+        assert_eq!(found, expected, "dropped after {polls} polls");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r26_a_log_in_happens_whole_or_not_at_all() {
+    at_every_moment("/log-in", |polls, answered, found| {
+        // Renewed, the old id shows nothing; before that, everything.
+        let expected = if polls >= 3 || answered {
+            "None"
+        } else {
+            "Some(1)"
+        };
+        assert_eq!(found, expected, "dropped after {polls} polls");
+    })
+    .await;
+}

@@ -1,0 +1,137 @@
+//! Behind the head of the response (rule 4.8): only an explicit flush stores, and no new id.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::{Router, routing::get};
+use dancer_session_tower::{Flushed, Session, SessionEngine, SessionLayer};
+use tokio::sync::mpsc;
+
+use crate::app::{ask, body, given, memory, set_cookie};
+
+/// What the handler's session still does while the body is on its way, and what that says.
+type Act = fn(&Session) -> bool;
+
+/// An application whose answer goes on after its head: it acts, and flushes if told to.
+fn app(engine: &SessionEngine, act: Act) -> Router {
+    let stream = async move |session: Session| {
+        let (sender, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(1);
+        tokio::spawn(async move {
+            // The head has left by now: the first piece of the body is asked for after it.
+            sender.send(Ok("begun ".into())).await.unwrap();
+            sender.reserve().await.unwrap();
+            let words = match act(&session) {
+                true => format!(
+                    "{:?}",
+                    session.flush().await.map_err(|error| error.is_refused())
+                ),
+                false => "not flushed".to_owned(),
+            };
+            sender.send(Ok(words.into())).await.unwrap();
+        });
+        Body::new(Channel(receiver))
+    };
+    let route = crate::app::routes().route("/stream", get(stream));
+    route.layer(SessionLayer::new(engine.clone()))
+}
+
+/// A body of what comes through a channel.
+struct Channel(mpsc::Receiver<Result<Bytes, std::io::Error>>);
+
+impl axum::body::HttpBody for Channel {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+        let next = self.0.poll_recv(context);
+        next.map(|next| next.map(|piece| piece.map(http_body::Frame::data)))
+    }
+}
+
+async fn check(visitor: bool, act: Act, expected: &str) -> (Router, String) {
+    let (engine, plain) = memory();
+    let cookie = given(&ask(&plain, "/count", None).await);
+    let app = app(&engine, act);
+    let presented = (!visitor).then_some(cookie.as_str());
+    let answer = ask(&app, "/stream", presented).await;
+    assert_eq!(set_cookie(&answer), None);
+    assert_eq!(body(answer).await, format!("begun {expected}"));
+    (app, cookie)
+}
+
+#[tokio::test]
+async fn an_explicit_flush_behind_the_head_stores() {
+    let act: Act = |session| session.set("n", 50).is_ok();
+    let (app, cookie) = check(false, act, &format!("Ok({:?})", Flushed::Stored)).await;
+    assert_eq!(
+        body(ask(&app, "/read", Some(&cookie)).await).await,
+        "Some(50)"
+    );
+}
+
+#[tokio::test]
+async fn a_log_out_behind_the_head_ends_the_session() {
+    let act: Act = |session| {
+        session.destroy();
+        true
+    };
+    let (app, cookie) = check(false, act, &format!("Ok({:?})", Flushed::Destroyed)).await;
+    assert_eq!(body(ask(&app, "/read", Some(&cookie)).await).await, "None");
+}
+
+#[tokio::test]
+async fn a_new_id_behind_the_head_is_an_error() {
+    let renews: Act = |session| {
+        session.renew();
+        true
+    };
+    let (app, cookie) = check(false, renews, "Err(true)").await;
+    assert_eq!(
+        body(ask(&app, "/read", Some(&cookie)).await).await,
+        "Some(1)",
+        "still the old id"
+    );
+    let begins: Act = |session| session.set("n", 1).is_ok();
+    let _ = check(true, begins, "Err(true)").await;
+}
+
+#[tokio::test]
+async fn changes_left_behind_are_not_stored_and_raise_a_warning() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .finish();
+    let _here = tracing::subscriber::set_default(subscriber);
+    let act: Act = |session| {
+        session.set("n", 50).unwrap();
+        false
+    };
+    let (app, cookie) = check(false, act, "not flushed").await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(
+        body(ask(&app, "/read", Some(&cookie)).await).await,
+        "Some(1)"
+    );
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches("left_behind").count(), 1, "{log}");
+    assert!(log.contains("WARN") && !log.contains(&cookie), "{log}");
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
