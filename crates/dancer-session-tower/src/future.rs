@@ -71,6 +71,7 @@ where
             // stage.
             let response = ready!(this.handler.poll(context))?;
             if this.handle.taken().is_none() {
+                this.handle.head_leaves();
                 *this.stage = Stage::Done;
                 return Poll::Ready(Ok(shaped(response, &this.layer.answers)));
             }
@@ -106,7 +107,7 @@ async fn finish<A: Answers<B>, B>(
             layer.answers.fault(&error.into())
         }
     };
-    session.pin_id();
+    handle.head_leaves();
     // Also after a failure: what was stored before it is stored.
     tell(
         response.headers_mut(),

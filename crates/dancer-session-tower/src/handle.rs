@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dancer_session::{OnUnreadable, Session, SessionEngine, SessionId};
 use tokio::sync::OnceCell;
@@ -19,6 +20,8 @@ struct Shared {
     presented: Option<Presented>,
     // The error as well: who asks after a fault should not wait for the next one.
     session: OnceCell<Result<Session, Error>>,
+    /// The client can be told no id any more.
+    head_has_left: AtomicBool,
 }
 
 /// What the client says its id is.
@@ -30,6 +33,7 @@ impl SessionHandle {
             engine,
             presented: presented.map(Presented),
             session: OnceCell::new(),
+            head_has_left: AtomicBool::new(false),
         }))
     }
 
@@ -42,7 +46,19 @@ impl SessionHandle {
     /// As [`SessionEngine::retrieve`]. With `on_unreadable: anonymous`, a session that can't be read
     /// is left as it is, and the visitor gets a new one.
     pub async fn session(&self) -> Result<Session, Error> {
-        self.0.session.get_or_init(|| self.0.read()).await.clone()
+        let session = self.0.session.get_or_init(|| self.0.read()).await.clone()?;
+        if self.0.head_has_left.load(Ordering::SeqCst) {
+            session.pin_id();
+        }
+        Ok(session)
+    }
+
+    /// From now on the client can be told no id, whoever takes the session.
+    pub(crate) fn head_leaves(&self) {
+        self.0.head_has_left.store(true, Ordering::SeqCst);
+        if let Some(session) = self.taken() {
+            session.pin_id();
+        }
     }
 
     pub(crate) fn engine(&self) -> &SessionEngine {

@@ -257,20 +257,26 @@ impl SessionEngine {
         }
     }
 
-    /// Puts a stub in the place of a session.
-    async fn destroy(&self, id: &SessionId, by: Instant) -> Result<(), Error> {
+    /// Puts a stub in the place of a session. `false`: another request had ended it before, so
+    /// that its data may live on under an id that this one doesn't know.
+    async fn destroy(&self, id: &SessionId, by: Instant) -> Result<bool, Error> {
         let key = self.key(id);
-        let (stub, ttl) = self.stub(&key, Mark::generate(&self.0.entropy)?);
+        let mark = Mark::generate(&self.0.entropy)?;
+        let (stub, ttl) = self.stub(&key, mark);
         loop {
             match self.0.store.destroy(&key, &stub, ttl, by).await {
                 // Doing it twice does no harm.
                 Err(error) if error.is_unknown() && Instant::now() < by => {}
                 Err(error) => return Err(error),
-                Ok(Destroy::Destroyed) => break tracing::debug!(session = %id, "destroyed"),
-                Ok(Destroy::Gone) => break tracing::debug!(session = %id, "destroyed_already_gone"),
+                Ok(Destroy::Gone) => return Ok(true),
+                Ok(Destroy::Destroyed(there)) => {
+                    let there = self.0.codec.decode(&key, &there);
+                    let before = matches!(there, Ok(Content::Stub(stub)) if stub.mark != mark);
+                    tracing::debug!(session = %id, ended_before = before, "destroyed");
+                    return Ok(!before);
+                }
             }
         }
-        Ok(())
     }
 
     /// A stub made now, and how long its key shall live.

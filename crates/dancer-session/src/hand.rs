@@ -72,6 +72,8 @@ pub(crate) struct Task {
     pub(crate) doomed: Vec<SessionId>,
     /// Whether one of the doomed was destroyed.
     pub(crate) destroyed: bool,
+    /// One of the doomed that another request had ended before.
+    pub(crate) ended: Option<SessionId>,
     pub(crate) changes: Vec<Change>,
     renew: bool,
     destroys: u32,
@@ -183,6 +185,7 @@ impl Hand {
             plan: Plan::Nothing(self.origin.clone()),
             doomed: std::mem::take(&mut self.doomed),
             destroyed: false,
+            ended: None,
             changes: Vec::new(),
             renew: false,
             destroys: self.destroys,
@@ -197,6 +200,7 @@ impl Hand {
             plan,
             doomed: std::mem::take(&mut self.doomed),
             destroyed: false,
+            ended: None,
             changes: std::mem::take(&mut self.changes),
             renew: std::mem::take(&mut self.renew),
             destroys: self.destroys,

@@ -35,7 +35,7 @@ impl Session {
     /// As [`get`](Self::get).
     pub fn logged_in_at(&self) -> Result<Option<SystemTime>, Error> {
         let seconds = self.get(LOGGED_IN_AT)?;
-        Ok(seconds.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)))
+        Ok(seconds.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds))))
     }
 
     /// Leaves a message for the page that the visitor sees next, usually after a redirect. `kind`
@@ -85,7 +85,9 @@ impl Session {
     }
 
     /// A secret of this session for its forms, against requests that other sites forge: the same at
-    /// each call, until a [`renew`](Self::renew). The first call sets the entry `csrf`.
+    /// each call, until a [`renew`](Self::renew). The first call makes the entry `csrf`; where a
+    /// visitor's first pages may be asked for in parallel, flush before you ask for it again and
+    /// show it, so that all show the same one.
     ///
     /// # Errors
     ///
@@ -96,7 +98,8 @@ impl Session {
             return Ok(value);
         }
         let value = self.shared.engine.random_text()?;
-        self.set(CSRF, &value)?;
+        let new = value.clone();
+        self.update(CSRF, move |there| there.unwrap_or_else(|| new.clone()))?;
         Ok(value)
     }
 

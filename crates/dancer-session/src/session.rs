@@ -171,8 +171,11 @@ impl Session {
     ///
     /// A [CSRF value](Self::csrf) goes with the old id: the next call makes another one.
     pub fn renew(&self) {
-        self.remove(CSRF);
-        self.shared.hand().renew();
+        let mut hand = self.shared.hand();
+        // Also if this request has not seen one: another may set it before the flush. A removal
+        // can't fail to apply.
+        drop(hand.change(Change::remove(CSRF)));
+        hand.renew();
     }
 
     /// Ends the session at the next flush: the log-out. What is set afterwards starts a new session

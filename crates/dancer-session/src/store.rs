@@ -86,7 +86,7 @@ pub trait Store: Send + Sync + 'static {
         by: Instant,
     ) -> impl Future<Output = Result<Renew, Error>> + Send;
 
-    /// Puts a stub in the place of whatever payload is there.
+    /// Puts a stub in the place of whatever payload is there, and returns that.
     ///
     /// Absent or expired: [`Destroy::Gone`], and nothing is created. Doing it twice does no harm.
     fn destroy(
@@ -171,8 +171,8 @@ pub enum Renew {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Destroy {
-    /// The stub stands there now.
-    Destroyed,
+    /// The stub stands there now, in the place of this payload.
+    Destroyed(Bytes),
     /// There was nothing.
     Gone,
 }

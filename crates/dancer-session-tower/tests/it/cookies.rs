@@ -42,7 +42,7 @@ fn presets() -> Vec<(CookieSettings, &'static str)> {
         (CookieSettings { secure: false, ..base() },
             "id=ID; HttpOnly; SameSite=Lax; Path=/"),
         (CookieSettings { domain: Some("example.com".into()), ..base() },
-            "id=ID; HttpOnly; SameSite=Lax; Secure; Path=/; Domain=example.com"),
+            "__Secure-id=ID; HttpOnly; SameSite=Lax; Secure; Path=/; Domain=example.com"),
         (CookieSettings { expires: Some(Duration::from_secs(7200)), ..base() },
             "__Host-id=ID; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=7200"),
         (CookieSettings { http_only: false, ..base() },
@@ -263,13 +263,13 @@ async fn r24_only_a_log_out_removes_the_cookie_and_as_it_was_set() {
     let (removed, attributes) = set_cookie(&out).unwrap();
     assert_eq!(
         (removed.as_str(), attributes),
-        ("id=", format!("{given}; Max-Age=0"))
+        ("__Secure-id=", format!("{given}; Max-Age=0"))
     );
     // Neither unknown ids nor malformed ones are removed: the client may be asked by many servers.
     for other in [
-        format!("id={}", "A".repeat(43)),
-        "id=".into(),
-        "id=x".into(),
+        format!("__Secure-id={}", "A".repeat(43)),
+        "__Secure-id=".into(),
+        "__Secure-id=x".into(),
     ] {
         for path in ["/read", "/log-out"] {
             let answer = ask(&app, path, Some(&other)).await;

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::{Router, routing::get};
-use dancer_session_tower::{Flushed, Session, SessionEngine, SessionLayer};
+use axum::{Extension, Router, routing::get};
+use dancer_session_tower::{Flushed, Session, SessionEngine, SessionHandle, SessionLayer};
 use tokio::sync::mpsc;
 
 use crate::app::{ask, body, given, memory, set_cookie};
@@ -97,6 +97,22 @@ async fn a_new_id_behind_the_head_is_an_error() {
     );
     let begins: Act = |session| session.set("n", 1).is_ok();
     let _ = check(true, begins, "Err(true)").await;
+}
+
+/// A handler that hands its handle to the body, where the session is taken for the first time.
+#[tokio::test]
+async fn a_session_first_taken_behind_the_head_gets_no_new_id_either() {
+    let engine = SessionEngine::in_memory(dancer_session::Settings::default()).unwrap();
+    let (sender, mut handles) = mpsc::channel(1);
+    let hand_over = async move |Extension(handle): Extension<SessionHandle>| {
+        sender.send(handle).await.unwrap();
+    };
+    let route = Router::new().route("/", get(hand_over));
+    let app = route.layer(SessionLayer::new(engine));
+    let _ = ask(&app, "/", None).await;
+    let session = handles.recv().await.unwrap().session().await.unwrap();
+    session.set("n", 1).unwrap();
+    assert!(session.flush().await.unwrap_err().is_refused());
 }
 
 #[tokio::test]

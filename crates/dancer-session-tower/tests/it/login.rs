@@ -142,3 +142,46 @@ async fn the_csrf_value_stays_until_a_renew_and_fits_nothing_else() {
     assert!(!renewed.csrf_fits(&value).unwrap());
     assert_ne!(renewed.csrf().unwrap(), value);
 }
+
+/// A value that somebody set under the old id while the log-in was under way is worth nothing
+/// afterwards, also if this request never saw it.
+#[tokio::test]
+async fn a_csrf_value_of_the_old_id_does_not_survive_a_log_in() {
+    let engine = memory();
+    let session = stored(&engine).await;
+    let (logs_in, other) = (
+        again(&engine, &session).await,
+        again(&engine, &session).await,
+    );
+    logs_in.log_in().unwrap();
+    let known = other.csrf().unwrap();
+    assert_eq!(other.flush().await.unwrap(), Flushed::Stored);
+    assert_eq!(logs_in.flush().await.unwrap(), Flushed::Renewed);
+    assert!(!again(&engine, &logs_in).await.csrf_fits(&known).unwrap());
+}
+
+#[tokio::test]
+async fn after_a_flush_parallel_first_pages_show_the_same_csrf_value() {
+    let engine = memory();
+    let session = stored(&engine).await;
+    let pages = [
+        again(&engine, &session).await,
+        again(&engine, &session).await,
+    ];
+    for page in &pages {
+        let _ = page.csrf().unwrap();
+    }
+    for page in &pages {
+        assert_eq!(page.flush().await.unwrap(), Flushed::Stored);
+    }
+    assert_eq!(pages[0].csrf().unwrap(), pages[1].csrf().unwrap());
+}
+
+#[tokio::test]
+async fn a_log_in_time_that_is_none_does_no_harm() {
+    let session = memory().anonymous();
+    session.set("logged_in_at", u64::MAX).unwrap();
+    assert_eq!(session.logged_in_at().unwrap(), None);
+    session.set("logged_in_at", "long ago").unwrap();
+    assert!(session.logged_in_at().unwrap_err().is_entry());
+}

@@ -27,7 +27,9 @@ pub enum Flushed {
     Renewed,
     /// The session has ended, as this request wanted.
     Destroyed,
-    /// Another request ended the session meanwhile. Nothing was stored, under any id.
+    /// Another request ended the session meanwhile. Nothing was stored, under any id. After a
+    /// `destroy` it means that the other request may have renewed it: then it lives on under an id
+    /// that this request doesn't know, and only its holder can end it.
     Ended,
 }
 
@@ -74,13 +76,25 @@ impl SessionEngine {
     async fn carry_out(&self, task: &mut Task, by: Instant) -> Outcome {
         let mut otherwise = Flushed::Unchanged;
         while let Some(id) = task.doomed.last() {
-            self.destroy(id, by).await?;
+            let destroyed = self.destroy(id, by).await?;
+            if !destroyed {
+                task.ended = Some(id.clone());
+            }
             task.doomed.pop();
-            task.destroyed = true;
-            otherwise = Flushed::Destroyed;
+            task.destroyed |= destroyed;
+            otherwise = if destroyed {
+                Flushed::Destroyed
+            } else {
+                Flushed::Ended
+            };
         }
         match &task.plan {
-            Plan::Nothing(origin) => Ok((otherwise, origin.clone())),
+            Plan::Nothing(origin) => Ok((
+                otherwise,
+                task.ended
+                    .take()
+                    .map_or_else(|| origin.clone(), Origin::Ended),
+            )),
             Plan::Refuse(id) => Ok((Flushed::Ended, Origin::Ended(id.clone()))),
             Plan::TooLate => Err(Error::refused(
                 "the client can be given no new id, because its response has left: call renew, and \

@@ -19,8 +19,8 @@ const LONGEST_DOMAIN: usize = 253;
 /// The cookie that carries the id. In a file these are Dancer's `session_*` keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieSettings {
-    /// The cookie's name. Default: none, which is `__Host-id`, or `id` when `secure` is off or
-    /// `domain` is set. Changing it logs everybody out. In a file: `session_name`.
+    /// The cookie's name. Default: none, which is `__Host-id`, `__Secure-id` when `domain` is set,
+    /// or `id` when `secure` is off. Changing it logs everybody out. In a file: `session_name`.
     pub name: Option<String>,
 
     /// How long the browser keeps the cookie, from the last answer that carried it. Default: none,
@@ -55,8 +55,9 @@ impl CookieSettings {
     pub fn name(&self) -> &str {
         match &self.name {
             Some(name) => name,
-            None if self.secure && self.domain.is_none() => "__Host-id",
-            None => "id",
+            None if !self.secure => "id",
+            None if self.domain.is_some() => "__Secure-id",
+            None => "__Host-id",
         }
     }
 

@@ -152,11 +152,11 @@ impl Store for MemoryStore {
         _by: Instant,
     ) -> Result<Destroy, Error> {
         let (mut kept, now) = self.now();
-        if kept.get(key, now).is_none() {
+        let Some(there) = kept.get(key, now).map(|payload| payload.bytes.clone()) else {
             return Ok(Destroy::Gone);
-        }
+        };
         kept.put(key, stub, ttl, now);
-        Ok(Destroy::Destroyed)
+        Ok(Destroy::Destroyed(there))
     }
 
     async fn touch(&self, key: &Key, ttl: Duration, _by: Instant) -> Result<Touch, Error> {

@@ -204,9 +204,9 @@ impl Store for RedisStore {
         by: Instant,
     ) -> Result<Destroy, Error> {
         let command = Command::new("SET", key).key(key).payload(stub);
-        let command = command.arg("PX").milliseconds(ttl).arg("XX");
+        let command = command.arg("PX").milliseconds(ttl).arg("XX").arg("GET");
         match self.change(&command, by).await? {
-            Value::Okay => Ok(Destroy::Destroyed),
+            Value::BulkString(there) => Ok(Destroy::Destroyed(there.into())),
             Value::Nil => Ok(Destroy::Gone),
             _ => Err(self.strange(&command)),
         }

@@ -87,6 +87,27 @@ async fn with_password_user_and_database() {
 }
 
 #[tokio::test]
+async fn r31_with_the_documented_rights_and_another_database() {
+    let rights = "~session:* +ping +getex +get +pttl +set +pexpire +evalsha +eval +select";
+    let user = [
+        &["--user", "app", "on", ">pw"],
+        &rights.split(' ').collect::<Vec<_>>()[..],
+    ];
+    let server = RedisServer::start_with(&user.concat());
+    let settings = Settings {
+        username: Some("app".into()),
+        password: Some(Secret::from("pw")),
+        database: Some(2),
+        ..on(&server)
+    };
+    works(&SessionEngine::init(settings).await.unwrap()).await;
+    let mut admin = server.connection().await;
+    let log = redis::cmd("ACL").arg("LOG").to_owned();
+    let log: Vec<redis::Value> = log.query_async(&mut admin).await.unwrap();
+    assert!(log.is_empty(), "{log:?}");
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_an_error_at_init_that_does_not_show_it() {
     let (server, anna) = with_users();
     let wrong = Some(Secret::from("wrong-one"));

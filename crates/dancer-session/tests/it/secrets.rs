@@ -192,6 +192,11 @@ async fn foreign_things(server: &RedisServer, engine: &SessionEngine, sessions: 
     session.set("big", VALUE.repeat(200_000)).unwrap();
     eprintln!("{:?}", session.flush().await.unwrap_err());
     session.destroy();
+    eprintln!("{:?}", session.flush().await.unwrap_err());
+    for key in server.scan().await {
+        let del = redis::cmd("DEL").arg(key).to_owned();
+        let _: u64 = del.query_async(&mut connection).await.unwrap();
+    }
     assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
 }
 

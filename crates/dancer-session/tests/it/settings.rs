@@ -163,7 +163,7 @@ fn keys_of_the_cookie() {
         ("session_same_site: none", |s| format!("{:?}", s.cookie.same_site), "None"),
         ("session_name: ~", |s| s.cookie.name().to_owned(), "__Host-id"),
         ("session_secure: 0", |s| s.cookie.name().to_owned(), "id"),
-        ("session_domain: example.com", |s| s.cookie.name().to_owned(), "id"),
+        ("session_domain: example.com", |s| s.cookie.name().to_owned(), "__Secure-id"),
     ];
     for (line, field, expected) in rows {
         assert_eq!(

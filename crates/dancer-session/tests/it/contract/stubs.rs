@@ -15,6 +15,7 @@ for_every_store! {
     rule_4_4_with_no_grace_the_old_id_is_missing_at_once
     rule_4_4_destroy_leaves_a_stub_too
     rule_4_4_a_stub_does_not_lead_to_the_new_session
+    rule_4_4_a_destroy_of_what_was_renewed_is_not_reported_as_done
 }
 
 async fn renewed(bench: &Bench) -> (String, dancer_session::Session) {
@@ -161,4 +162,19 @@ async fn rule_4_4_a_stub_does_not_lead_to_the_new_session(kind: Kind) {
     assert_eq!((new.len(), old.len()), (1, 1));
     let name = new[0].key.strip_prefix("session:").unwrap();
     assert!(!old[0].payload.contains(&name[..6]) && !old[0].payload.contains(&id(&session)));
+}
+
+async fn rule_4_4_a_destroy_of_what_was_renewed_is_not_reported_as_done(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    let session = bench.session(&[("a", 1)]).await;
+    let logs_out = [bench.again(&session).await, bench.again(&session).await];
+    session.renew();
+    assert_eq!(session.flush().await.unwrap(), Flushed::Renewed);
+    for late in logs_out {
+        late.destroy();
+        assert_eq!(late.flush().await.unwrap(), Flushed::Ended);
+        assert!(late.is_ended() && !late.is_destroyed());
+        assert_eq!(late.flush().await.unwrap(), Flushed::Unchanged);
+    }
+    assert_eq!(get(&bench.again(&session).await, "a"), Some(1));
 }
