@@ -13,10 +13,20 @@ use crate::layout::{Entries, Value};
 /// One operation of a request on the entries of its session.
 #[derive(Clone)]
 pub(crate) enum Change {
-    Set { name: Box<str>, value: Value },
-    Remove { name: Box<str> },
+    Set {
+        name: Box<str>,
+        value: Value,
+    },
+    /// `there`: whether the request saw such an entry.
+    Remove {
+        name: Box<str>,
+        there: bool,
+    },
     Clear,
-    Update { name: Box<str>, step: Arc<Step> },
+    Update {
+        name: Box<str>,
+        step: Arc<Step>,
+    },
 }
 
 /// Takes the stored value of an entry to the new one; `None` takes the entry out.
@@ -31,8 +41,9 @@ impl Change {
         })
     }
 
-    pub(crate) fn remove(name: &str) -> Self {
-        Self::Remove { name: name.into() }
+    pub(crate) fn remove(name: &str, there: bool) -> Self {
+        let name = name.into();
+        Self::Remove { name, there }
     }
 
     pub(crate) fn update<T, F>(name: &str, f: F) -> Result<Self, Error>
@@ -54,7 +65,7 @@ impl Change {
     pub(crate) fn apply(&self, entries: &mut Entries) -> Result<(), Error> {
         match self {
             Self::Set { name, value } => entries.set(name, value.clone()),
-            Self::Remove { name } => _ = entries.remove(name),
+            Self::Remove { name, .. } => _ = entries.remove(name),
             Self::Clear => entries.clear(),
             Self::Update { name, step } => match step(entries, name)? {
                 Some(value) => entries.set(name, value),
@@ -62,6 +73,12 @@ impl Change {
             },
         }
         Ok(())
+    }
+
+    /// Whether this is worth a flush by itself. Taking out what nobody has seen goes along with
+    /// other changes, in case another request has put it there meanwhile.
+    pub(crate) fn matters(&self) -> bool {
+        !matches!(self, Self::Remove { there: false, .. })
     }
 
     /// Whether applying this a second time, over whatever was stored since, gives another result
@@ -75,7 +92,7 @@ impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Set { name, .. } => write!(f, "Set({name})"),
-            Self::Remove { name } => write!(f, "Remove({name})"),
+            Self::Remove { name, .. } => write!(f, "Remove({name})"),
             Self::Clear => f.write_str("Clear"),
             Self::Update { name, .. } => write!(f, "Update({name})"),
         }

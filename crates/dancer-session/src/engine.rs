@@ -1,6 +1,7 @@
 //! The engine: the one place where store, layout and lifetimes meet.
 
 mod builder;
+mod doubt;
 mod finish;
 mod flush;
 mod queue;
@@ -13,9 +14,11 @@ use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 
 pub use self::builder::EngineBuilder;
+use self::doubt::Doubt;
 pub(crate) use self::finish::run_to_end;
 pub use self::flush::Flushed;
 use self::queue::Queue;
+use crate::hand::Doomed;
 use crate::id::{Entropy, Mark, SessionId, random_text};
 use crate::layout::{Codec, Content, Document, Entries, Key, Stub};
 use crate::lifetime::{Clock, Lifetime, Moment};
@@ -152,52 +155,52 @@ impl SessionEngine {
             return Ok(None);
         };
         let key = self.key(&id);
-        let Some(payload) = self.read(&key).await? else {
+        let Some((payload, left)) = self.read(&key).await? else {
             tracing::debug!(session = %id, "unknown_id");
             return Ok(None);
         };
         let now = self.0.clock.now();
-        match self.0.codec.decode(&key, &payload).inspect_err(|error| {
-            tracing::error!(session = %id, %error, "unreadable");
-        })? {
+        let content = self.0.codec.decode(&key, &payload);
+        match content.inspect_err(|error| tracing::error!(session = %id, %error, "unreadable"))? {
             Content::Stub(stub) => {
-                self.touch_later(key, self.0.lifetime.of_stub(stub.ends, now));
+                let end = self.0.lifetime.of_stub(stub.ends, now);
+                if end < left {
+                    self.touch_later(key, end);
+                }
                 Ok((now < stub.ends).then(|| Session::ended(self.clone(), id)))
             }
             Content::Session(document) => {
-                Ok(self.admit(key, Read::new(id, payload, document), now))
+                let read = Read::new(id, payload, document);
+                Ok(self.admit(key, read, left, now))
             }
         }
     }
 
-    /// Lets a session in that was read, unless its absolute limit has passed.
-    fn admit(&self, key: Key, read: Read, now: Moment) -> Option<Session> {
-        let Some(left) = self.0.lifetime.of(read.document.created, now) else {
+    /// Lets a session in whose key has so much `left`, unless its absolute limit has passed; and sees
+    /// to it that the key lives as long as the session.
+    fn admit(&self, key: Key, read: Read, left: Duration, now: Moment) -> Option<Session> {
+        let Some(due) = self.0.lifetime.of(read.document.created, now) else {
             tracing::debug!(session = %read.id, "limit_passed");
             self.touch_later(key, Duration::ZERO);
             return None;
         };
-        // The read extended the key before it was known how old the session is.
-        if left < self.0.lifetime.of_any() {
-            self.touch_later(key, left);
+        let interval = self.0.settings.touch_interval;
+        let outlives = due + SECOND <= left;
+        if outlives || (!interval.is_zero() && due >= left + interval) {
+            self.touch_later(key, due);
         }
         Some(Session::stored(self.clone(), read))
     }
 
-    /// Reads what is under a key and extends it, at every read or once in `touch_interval`.
-    async fn read(&self, key: &Key) -> Result<Option<Bytes>, Error> {
+    /// Reads what is under a key, and how long that has left. Without an interval, the read itself
+    /// extends it, before it is known what it reads.
+    async fn read(&self, key: &Key) -> Result<Option<(Bytes, Duration)>, Error> {
+        if !self.0.settings.touch_interval.is_zero() {
+            return self.0.store.peek(key, self.deadline()).await;
+        }
         let ttl = self.0.lifetime.of_any();
-        let interval = self.0.settings.touch_interval;
-        if interval.is_zero() {
-            return self.0.store.retrieve(key, ttl, self.deadline()).await;
-        }
-        let Some((payload, left)) = self.0.store.peek(key, self.deadline()).await? else {
-            return Ok(None);
-        };
-        if left + interval <= ttl {
-            self.touch_later(key.clone(), ttl);
-        }
-        Ok(Some(payload))
+        let payload = self.0.store.retrieve(key, ttl, self.deadline()).await?;
+        Ok(payload.map(|payload| (payload, ttl)))
     }
 
     /// Sets how long a key lives from now on, without making anybody wait for it.
@@ -238,12 +241,12 @@ impl SessionEngine {
 
     /// Creates a key, asking again as long as it is not known whether it was.
     async fn create_as(&self, key: &Key, payload: &Bytes, by: Instant) -> Result<Create, Error> {
-        let mut unsure = false;
+        let mut doubt = Doubt::until(by);
         loop {
             let ttl = self.0.lifetime.of_any();
             match self.0.store.create(key, payload, ttl, by).await {
-                Err(error) if error.is_unknown() && Instant::now() < by => unsure = true,
-                Ok(Create::Exists) if unsure => {
+                Err(error) => doubt.again(error)?,
+                Ok(Create::Exists) if doubt.unsure => {
                     let there = self.0.store.retrieve(key, ttl, by).await?;
                     let ours = there.is_some_and(|there| there == payload);
                     return Ok(if ours {
@@ -252,22 +255,25 @@ impl SessionEngine {
                         Create::Exists
                     });
                 }
-                outcome => return outcome,
+                Ok(outcome) => return Ok(outcome),
             }
         }
     }
 
     /// Puts a stub in the place of a session. `false`: another request had ended it before, so
     /// that its data may live on under an id that this one doesn't know.
-    async fn destroy(&self, id: &SessionId, by: Instant) -> Result<bool, Error> {
+    async fn destroy(&self, doomed: &mut Doomed, by: Instant) -> Result<bool, Error> {
+        let id = &doomed.id;
         let key = self.key(id);
-        let mark = Mark::generate(&self.0.entropy)?;
+        let mark = match doomed.mark {
+            Some(mark) => mark,
+            None => *doomed.mark.insert(Mark::generate(&self.0.entropy)?),
+        };
         let (stub, ttl) = self.stub(&key, mark);
+        let mut doubt = Doubt::until(by);
         loop {
             match self.0.store.destroy(&key, &stub, ttl, by).await {
-                // Doing it twice does no harm.
-                Err(error) if error.is_unknown() && Instant::now() < by => {}
-                Err(error) => return Err(error),
+                Err(error) => doubt.again(error)?,
                 Ok(Destroy::Gone) => return Ok(true),
                 Ok(Destroy::Destroyed(there)) => {
                     let there = self.0.codec.decode(&key, &there);
@@ -282,9 +288,8 @@ impl SessionEngine {
     /// A stub made now, and how long its key shall live.
     fn stub(&self, key: &Key, mark: Mark) -> (Bytes, Duration) {
         let now = self.0.clock.now();
-        let ends = Moment::from_seconds(self.0.lifetime.end_of_stub(now).seconds());
-        let payload = self.0.codec.encode_stub(key, Stub { ends, mark });
-        (payload, self.0.lifetime.of_stub(ends, now))
+        let (ends, ttl) = self.0.lifetime.stub(now);
+        (self.0.codec.encode_stub(key, Stub { ends, mark }), ttl)
     }
 
     /// How long a session in hand has to live if nobody uses it again.
@@ -311,6 +316,9 @@ impl SessionEngine {
         Instant::now() + self.0.settings.timeout
     }
 }
+
+/// By so much a key may outlive its session, which nobody can read then; less is not worth a command.
+const SECOND: Duration = Duration::from_secs(1);
 
 impl fmt::Debug for SessionEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

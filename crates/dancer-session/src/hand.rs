@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::Error;
 use crate::change::Change;
-use crate::id::SessionId;
+use crate::id::{Mark, SessionId};
 use crate::layout::Entries;
 use crate::lifetime::Moment;
 use crate::session::Read;
@@ -20,9 +20,11 @@ pub(crate) struct Hand {
     empty: Entries,
     renew: bool,
     /// Sessions that were destroyed and still stand in the store.
-    doomed: Vec<SessionId>,
+    doomed: Vec<Doomed>,
     /// Destroyed in the store, and nothing new stored since.
     destroyed: bool,
+    /// Counts all that happens to the entries.
+    revision: u64,
     /// How often each was called: tells a flush what happened meanwhile.
     destroys: u32,
     discards: u32,
@@ -30,6 +32,19 @@ pub(crate) struct Hand {
     pinned: bool,
     /// A flush ended without knowing whether its changes were stored.
     unsure: bool,
+}
+
+/// A session that is to be destroyed.
+pub(crate) struct Doomed {
+    pub(crate) id: SessionId,
+    /// What its stub is known by, the same in all flushes that try.
+    pub(crate) mark: Option<Mark>,
+}
+
+impl Doomed {
+    fn new(id: SessionId) -> Self {
+        Self { id, mark: None }
+    }
 }
 
 /// Where the session in hand comes from.
@@ -69,7 +84,7 @@ pub(crate) enum Plan {
 /// What a flush takes along; [`Hand::settle`] takes it back.
 pub(crate) struct Task {
     pub(crate) plan: Plan,
-    pub(crate) doomed: Vec<SessionId>,
+    pub(crate) doomed: Vec<Doomed>,
     /// Whether one of the doomed was destroyed.
     pub(crate) destroyed: bool,
     /// One of the doomed that another request had ended before.
@@ -90,6 +105,7 @@ impl Hand {
             renew: false,
             doomed: Vec::new(),
             destroyed: false,
+            revision: 0,
             destroys: 0,
             discards: 0,
             pinned: false,
@@ -129,15 +145,54 @@ impl Hand {
         }
     }
 
-    /// The one way in which entries change: applied at once for this request to see, and kept for
-    /// the flush.
+    /// Applies a change for this request to see, and keeps it for the flush. Not for changes with a
+    /// closure of the application's: see [`accept`](Self::accept).
     pub(crate) fn change(&mut self, change: Change) -> Result<(), Error> {
-        // In place, so that a closure that panics or fails leaves all as it is.
         let origin = &self.origin;
         let entries = self.changed.get_or_insert_with(|| origin.entries());
         change.apply(entries)?;
-        self.changes.push(change);
+        self.keep(change);
         Ok(())
+    }
+
+    /// A copy of the entries, for a change that is applied outside the lock.
+    pub(crate) fn copy(&self) -> Copy {
+        let entries = self.entries().clone();
+        let revision = self.revision;
+        Copy { entries, revision }
+    }
+
+    /// Takes a change over that was applied to a copy, unless there were others since.
+    pub(crate) fn accept(&mut self, copy: Copy, change: Change) -> Result<(), Change> {
+        if copy.revision != self.revision {
+            return Err(change);
+        }
+        self.changed = Some(copy.entries);
+        self.keep(change);
+        Ok(())
+    }
+
+    fn keep(&mut self, change: Change) {
+        self.revision += 1;
+        self.changes.push(change);
+    }
+
+    /// After a flush: what was stored, and the changes that were made since and wait to be applied
+    /// to it.
+    pub(crate) fn to_rebase(&self) -> Option<(Copy, Vec<Change>)> {
+        let entries = self.origin.entries();
+        let revision = self.revision;
+        let waiting = !self.changes.is_empty();
+        waiting.then(|| (Copy { entries, revision }, self.changes.clone()))
+    }
+
+    /// Takes over the result; `false`: there were other changes since.
+    pub(crate) fn rebased(&mut self, copy: Copy) -> bool {
+        let fits = copy.revision == self.revision;
+        if fits {
+            self.changed = Some(copy.entries);
+        }
+        fits
     }
 
     pub(crate) fn renew(&mut self) {
@@ -145,6 +200,7 @@ impl Hand {
     }
 
     pub(crate) fn discard(&mut self) {
+        self.revision += 1;
         self.discards += 1;
         self.changes.clear();
         self.changed = None;
@@ -156,7 +212,7 @@ impl Hand {
         self.destroys += 1;
         match std::mem::replace(&mut self.origin, Origin::Anonymous) {
             Origin::Anonymous => {}
-            Origin::Stored(read) => self.doomed.push(read.id),
+            Origin::Stored(read) => self.doomed.push(Doomed::new(read.id)),
             // Its cookie may be a newer one by now: this request must not touch it.
             ended @ Origin::Ended(_) => self.origin = ended,
         }
@@ -169,11 +225,15 @@ impl Hand {
 
     /// What would be lost if nobody flushed any more.
     pub(crate) fn left_behind(&self) -> Option<&'static str> {
-        match (self.renew, self.changes.is_empty()) {
+        match (self.renew, self.changes.iter().any(Change::matters)) {
             (true, _) => Some("a renew"),
-            (false, false) if self.entries().len() > 0 || self.id().is_some() => Some("changes"),
+            (false, true) if self.entries().len() > 0 || self.id().is_some() => Some("changes"),
             (false, _) => (!self.doomed.is_empty()).then_some("a destroy"),
         }
+    }
+
+    pub(crate) fn has_doomed(&self) -> bool {
+        !self.doomed.is_empty()
     }
 
     /// Hands over a pending destroy, and nothing else that is pending.
@@ -209,7 +269,7 @@ impl Hand {
     }
 
     fn plan(&self) -> Plan {
-        let pending = !self.changes.is_empty();
+        let pending = self.changes.iter().any(Change::matters);
         let holds_data = self.entries().len() > 0;
         match &self.origin {
             _ if self.unsure && pending => Plan::Unsure,
@@ -229,46 +289,50 @@ impl Hand {
 
     /// Takes over what a flush achieved: `origin` is what the session is now.
     pub(crate) fn settle(&mut self, task: &Task, origin: Origin) {
+        self.revision += 1;
         if self.destroys != task.destroys {
             self.destroyed |= task.destroyed;
             // Destroyed while it was flushed: then what the flush stored is doomed too.
             if let Origin::Stored(read) = origin {
-                self.doomed.push(read.id);
+                self.doomed.push(Doomed::new(read.id));
             }
             return;
         }
-        self.destroyed = !matches!(origin, Origin::Stored(_)) && (self.destroyed || task.destroyed);
+        let stored = matches!(origin, Origin::Stored(_));
+        self.destroyed = !stored && (self.destroyed || task.destroyed);
         self.origin = origin;
-        self.changed = None;
-        if !self.changes.is_empty() {
-            // Made during the flush. What no longer fits the newer entries, the next one reports.
-            let mut entries = self.entries().clone();
-            let fits = self
-                .changes
-                .iter()
-                .try_for_each(|change| change.apply(&mut entries));
-            drop(fits);
-            self.changed = Some(entries);
+        if self.changes.is_empty() {
+            self.changed = None;
         }
     }
 
-    /// Takes back what a flush could not do.
-    pub(crate) fn unsettle(&mut self, task: Task, error: &Error) {
+    /// Takes back what a flush could not do. `unknown`: it may have done it.
+    pub(crate) fn unsettle(&mut self, task: &mut Task, unknown: bool) {
         self.destroyed |= task.destroyed;
-        self.doomed.extend(task.doomed);
+        self.doomed.append(&mut task.doomed);
         if self.discards == task.discards {
-            let later = std::mem::replace(&mut self.changes, task.changes);
+            self.unsure |= unknown && task.repeating_shows();
+            let later = std::mem::replace(&mut self.changes, std::mem::take(&mut task.changes));
             self.changes.extend(later);
             self.renew |= task.renew;
-            self.unsure |= error.is_unknown();
         }
     }
 }
 
+/// The entries of a hand at one moment.
+pub(crate) struct Copy {
+    pub(crate) entries: Entries,
+    revision: u64,
+}
+
 impl Task {
-    /// Whether doing this task twice would show.
+    /// Whether changing a stored session by this task twice would show.
     pub(crate) fn counts(&self) -> bool {
         self.changes.iter().any(Change::counts)
+    }
+
+    fn repeating_shows(&self) -> bool {
+        matches!(self.plan, Plan::Replace(_) | Plan::Renew(_)) && self.counts()
     }
 }
 

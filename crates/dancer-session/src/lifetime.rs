@@ -93,14 +93,17 @@ impl Lifetime {
         (left >= Duration::from_millis(1)).then(|| left.min(self.expire))
     }
 
-    /// When a stub made at `now` stops being one.
-    pub(crate) fn end_of_stub(&self, now: Moment) -> Moment {
-        now.plus(self.renew_grace)
+    /// When a stub made at `now` stops being one, in whole seconds as payloads have them, and how
+    /// long its key stays: longer than it counts, so that who lost the reply of a renew still finds
+    /// its mark there.
+    pub(crate) fn stub(&self, now: Moment) -> (Moment, Duration) {
+        let ends = Moment::from_seconds(now.plus(self.renew_grace).seconds());
+        (ends, self.renew_grace + self.timeout)
     }
 
-    /// How long the key of a stub that says `ends` stays: longer than the stub counts, so that who
-    /// lost the reply of a renew still finds its mark there.
+    /// How long the key of a stub that says `ends` has to stay from `now` on.
     pub(crate) fn of_stub(&self, ends: Moment, now: Moment) -> Duration {
-        now.until(ends.plus(self.timeout))
+        // `ends` was cut to whole seconds.
+        now.until(ends.plus(self.timeout + Duration::from_secs(1)))
     }
 }

@@ -45,7 +45,8 @@ pub(crate) struct Read {
 }
 
 impl Read {
-    pub(crate) fn new(id: SessionId, payload: Bytes, document: Document) -> Self {
+    pub(crate) fn new(id: SessionId, payload: Bytes, mut document: Document) -> Self {
+        document.entries = document.entries.without_index();
         let document = Arc::new(document);
         Self {
             id,
@@ -54,6 +55,9 @@ impl Read {
         }
     }
 }
+
+/// How often an update is tried while clones of its session change that: more often than chance.
+const TRIES: u32 = 100;
 
 impl Session {
     pub(crate) fn stored(engine: SessionEngine, read: Read) -> Self {
@@ -107,11 +111,12 @@ impl Session {
 
     /// Makes the new value of an entry from the old one, exactly, whatever other requests do: when
     /// another one was faster, `f` is called again with the value that is stored by then. So `f`
-    /// should do nothing but compute.
+    /// should do nothing but compute; it may read this session, but not change it.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get) and [`set`](Self::set).
+    /// As [`get`](Self::get) and [`set`](Self::set); [`is_refused`](Error::is_refused) if `f` changes
+    /// this session.
     pub fn update<T, F>(&self, name: &str, f: F) -> Result<(), Error>
     where
         T: Serialize + DeserializeOwned,
@@ -121,18 +126,34 @@ impl Session {
         self.change(Change::update(name, f)?)
     }
 
-    pub(crate) fn change(&self, change: Change) -> Result<(), Error> {
-        self.shared.hand().change(change)
+    /// The one way in which entries change.
+    pub(crate) fn change(&self, mut change: Change) -> Result<(), Error> {
+        if !change.counts() {
+            return self.shared.hand().change(change);
+        }
+        // Its closure is the application's: it may read this very session, so it runs outside the
+        // lock, and again if there was another change meanwhile.
+        for _ in 0..TRIES {
+            let mut copy = self.shared.hand().copy();
+            change.apply(&mut copy.entries)?;
+            match self.shared.hand().accept(copy, change) {
+                Ok(()) => return Ok(()),
+                Err(again) => change = again,
+            }
+        }
+        Err(Error::refused(
+            "the closure of an update changes its own session each time it is called: it should do \
+             nothing but compute",
+        ))
     }
 
-    /// Takes an entry out; returns whether it was there.
+    /// Takes an entry out; returns whether it was there. If it was not, but another request puts it
+    /// there before this one flushes other changes, it is taken out all the same.
     pub fn remove(&self, name: &str) -> bool {
         let mut hand = self.shared.hand();
         let there = hand.entries().contains(name);
-        if there {
-            // A removal can't fail to apply.
-            drop(hand.change(Change::remove(name)));
-        }
+        // A removal can't fail to apply.
+        drop(hand.change(Change::remove(name, there)));
         there
     }
 
@@ -171,10 +192,9 @@ impl Session {
     ///
     /// A [CSRF value](Self::csrf) goes with the old id: the next call makes another one.
     pub fn renew(&self) {
+        // Also if this request has not seen one: another may set it before the flush.
+        self.remove(CSRF);
         let mut hand = self.shared.hand();
-        // Also if this request has not seen one: another may set it before the flush. A removal
-        // can't fail to apply.
-        drop(hand.change(Change::remove(CSRF)));
         hand.renew();
     }
 
@@ -200,14 +220,13 @@ impl Session {
     /// For a request whose client has gone: a pending [`destroy`](Self::destroy) is carried out
     /// without anybody waiting for it, and nothing else is.
     pub fn abandon(&self) {
-        let task = {
-            let mut hand = self.shared.hand();
-            hand.pin_id();
-            hand.begin_destroy()
-        };
-        if let (Some(task), Ok(runtime)) = (task, Handle::try_current()) {
+        self.pin_id();
+        let flushing = self.shared.flushing.try_lock().is_err();
+        // What a flush under way stores may have been destroyed meanwhile.
+        let doomed = flushing || self.shared.hand().has_doomed();
+        if let (true, Ok(runtime)) = (doomed, Handle::try_current()) {
             let shared = Arc::clone(&self.shared);
-            runtime.spawn(async move { shared.carry_out(task).await });
+            runtime.spawn(async move { shared.flush_destroys().await });
         }
     }
 

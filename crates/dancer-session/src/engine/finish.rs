@@ -22,12 +22,13 @@ struct Guard<F: Future<Output: Send> + Send + 'static>(Option<Pin<Box<F>>>);
 
 impl<F: Future<Output: Send> + Send + 'static> Guard<F> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<F::Output> {
-        let Some(work) = &mut self.0 else {
+        // Taken out while it runs: if it panics, it is not run again.
+        let Some(mut work) = self.0.take() else {
             return Poll::Pending;
         };
         let done = work.as_mut().poll(context);
-        if done.is_ready() {
-            self.0 = None;
+        if done.is_pending() {
+            self.0 = Some(work);
         }
         done
     }

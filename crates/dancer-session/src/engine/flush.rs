@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::time::timeout_at;
 
 use super::SessionEngine;
+use super::doubt::Doubt;
 use crate::Error;
 use crate::hand::{Origin, Plan, Task};
 use crate::id::{Mark, SessionId};
@@ -42,29 +43,74 @@ impl Shared {
             ));
         };
         let task = self.hand().begin();
-        self.carry_out_by(task, by).await
+        self.carry_out(task, by).await
     }
 
-    /// Carries out a task that nobody waits for.
-    pub(crate) async fn carry_out(&self, task: Task) {
-        let by = self.engine.deadline();
-        if let Err(error) = self.carry_out_by(task, by).await {
-            tracing::error!(%error, "abandoned_destroy_failed");
+    /// Carries out what was destroyed, for nobody who waits for it.
+    pub(crate) async fn flush_destroys(&self) {
+        let _alone = self.flushing.lock().await;
+        loop {
+            let Some(task) = self.hand().begin_destroy() else {
+                return;
+            };
+            if let Err(error) = self.carry_out(task, self.engine.deadline()).await {
+                tracing::error!(%error, "abandoned_destroy_failed");
+                return;
+            }
         }
     }
 
-    async fn carry_out_by(&self, mut task: Task, by: Instant) -> Result<Flushed, Error> {
-        let outcome = self.engine.carry_out(&mut task, by).await;
-        let mut hand = self.hand();
+    async fn carry_out(&self, task: Task, by: Instant) -> Result<Flushed, Error> {
+        let mut work = Work {
+            shared: self,
+            task,
+            done: false,
+        };
+        let outcome = self.engine.carry_out(&mut work.task, by).await;
+        work.done = true;
         match outcome {
             Ok((flushed, origin)) => {
-                hand.settle(&task, origin);
+                self.hand().settle(&work.task, origin);
+                self.rebase();
                 Ok(flushed)
             }
             Err(error) => {
-                hand.unsettle(task, &error);
+                self.hand().unsettle(&mut work.task, error.is_unknown());
                 Err(error)
             }
+        }
+    }
+
+    /// Applies the changes that were made during a flush to what the flush has stored; outside the
+    /// lock, because closures of the application are among them. What no longer fits, the next
+    /// flush reports.
+    fn rebase(&self) {
+        loop {
+            let Some((mut copy, changes)) = self.hand().to_rebase() else {
+                return;
+            };
+            for change in &changes {
+                drop(change.apply(&mut copy.entries));
+            }
+            if self.hand().rebased(copy) {
+                return;
+            }
+        }
+    }
+}
+
+/// A task while it is carried out. If that ends by a panic, which a closure of the application may
+/// cause, its changes are pending again.
+struct Work<'a> {
+    shared: &'a Shared,
+    task: Task,
+    done: bool,
+}
+
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.shared.hand().unsettle(&mut self.task, false);
         }
     }
 }
@@ -75,10 +121,10 @@ type Outcome = Result<(Flushed, Origin), Error>;
 impl SessionEngine {
     async fn carry_out(&self, task: &mut Task, by: Instant) -> Outcome {
         let mut otherwise = Flushed::Unchanged;
-        while let Some(id) = task.doomed.last() {
-            let destroyed = self.destroy(id, by).await?;
+        while let Some(doomed) = task.doomed.last_mut() {
+            let destroyed = self.destroy(doomed, by).await?;
             if !destroyed {
-                task.ended = Some(id.clone());
+                task.ended = Some(doomed.id.clone());
             }
             task.doomed.pop();
             task.destroyed |= destroyed;
@@ -177,8 +223,7 @@ struct Attempt<'a> {
     mark: Mark,
     /// What the last try wanted to store.
     tried: Option<Read>,
-    /// A try got no answer: it may have been carried out.
-    unsure: bool,
+    doubt: Doubt,
 }
 
 /// The store's answer to one try.
@@ -206,7 +251,7 @@ impl<'a> Attempt<'a> {
             fresh,
             mark: Mark::generate(&engine.0.entropy)?,
             tried: None,
-            unsure: false,
+            doubt: Doubt::until(by),
         })
     }
 
@@ -216,20 +261,17 @@ impl<'a> Attempt<'a> {
         loop {
             match self.attempt(&base).await {
                 Ok(Answer::Done) => return Ok(self.tried),
-                Ok(Answer::Gone) => return Ok(None),
+                Ok(Answer::Gone) => return self.after_all().await,
                 Ok(Answer::Taken) => {
                     self.fresh = Some(SessionId::generate(&self.engine.0.entropy)?);
                 }
                 Ok(Answer::Changed(payload)) => match self.newer(payload)? {
                     Newer::Other(read) => base = read,
-                    Newer::Own(read) => return Ok(read),
-                    Newer::Ended => return Ok(None),
+                    Newer::Own(Some(read)) => return Ok(Some(read)),
+                    Newer::Own(None) => return self.after_all().await,
+                    Newer::Ended => return self.after_all().await,
                 },
-                Err(error) if error.is_unknown() && Instant::now() < self.by => self.unsure = true,
-                Err(error) if self.unsure && error.is_unavailable() => {
-                    return Err(self.unknown().because(error));
-                }
-                Err(error) => return Err(error),
+                Err(error) => self.doubt.again(error)?,
             }
             if Instant::now() >= self.by {
                 return Err(self.out_of_time());
@@ -285,11 +327,32 @@ impl<'a> Attempt<'a> {
         })
     }
 
+    /// The old key holds no session any more. If a try of a renew got no answer, that may be its own
+    /// work: then the session is under the new key, as that try or one before it stored it.
+    async fn after_all(&self) -> Result<Option<Read>, Error> {
+        let (true, Some(fresh)) = (self.doubt.unsure, &self.fresh) else {
+            return Ok(None);
+        };
+        let engine = &self.engine.0;
+        let key = self.engine.key(fresh);
+        let there = engine
+            .store
+            .retrieve(&key, engine.lifetime.of_any(), self.by)
+            .await;
+        let there = there.map_err(|error| self.unknown().because(error))?;
+        match there.map(|payload| (engine.codec.decode(&key, &payload), payload)) {
+            Some((Ok(Content::Session(document)), payload)) if document.mark == self.mark => {
+                Ok(Some(Read::new(fresh.clone(), payload, document)))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// What the payload means that is stored instead of the one expected.
     fn newer(&mut self, payload: Bytes) -> Result<Newer, Error> {
         match self.engine.0.codec.decode(&self.key, &payload)? {
             // Our own mark: a try whose reply was lost had been carried out after all.
-            Content::Stub(stub) if stub.mark == self.mark => Ok(Newer::Own(self.tried.take())),
+            Content::Stub(stub) if stub.mark == self.mark => Ok(Newer::Own(None)),
             Content::Stub(_) => Ok(Newer::Ended),
             Content::Session(document) => {
                 let own = document.mark == self.mark;
@@ -297,7 +360,7 @@ impl<'a> Attempt<'a> {
                 if own {
                     return Ok(Newer::Own(Some(read)));
                 }
-                if self.unsure && self.task.counts() {
+                if self.doubt.unsure && self.task.counts() {
                     // Somebody wrote after a try of ours that may be part of it, or not.
                     return Err(self.unknown());
                 }
@@ -308,7 +371,7 @@ impl<'a> Attempt<'a> {
     }
 
     fn out_of_time(&self) -> Error {
-        if self.unsure {
+        if self.doubt.unsure {
             return self.unknown();
         }
         let id = self.id;
@@ -329,7 +392,7 @@ impl<'a> Attempt<'a> {
 enum Newer {
     /// The work of another writer.
     Other(Read),
-    /// That of this very flush.
+    /// That of this very flush; `None`: it is under the new key.
     Own(Option<Read>),
     /// A stub.
     Ended,

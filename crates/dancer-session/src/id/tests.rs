@@ -34,6 +34,25 @@ fn r01_ids_are_evenly_distributed_and_never_repeat() {
     }
 }
 
+/// All the bits that were asked for, and no others, are in the id.
+#[test]
+fn r01_an_id_is_256_bits_of_its_source() {
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let given = std::sync::Arc::clone(&asked);
+    let entropy = Entropy::new(move |bits| {
+        getrandom::fill(bits).map_err(io::Error::other)?;
+        given.lock().unwrap().push(bits.to_vec());
+        Ok(())
+    });
+    for n in 0..100 {
+        let id = SessionId::generate(&entropy).unwrap();
+        let bits = asked.lock().unwrap()[n].clone();
+        assert_eq!(bits.len(), 32);
+        assert_eq!(id.as_str(), URL_SAFE_NO_PAD.encode(bits));
+    }
+    assert_eq!(asked.lock().unwrap().len(), 100);
+}
+
 #[test]
 fn r01_an_id_has_43_characters_and_reads_back() {
     let id = SessionId::generate(&Entropy::default()).unwrap();

@@ -1,6 +1,7 @@
 //! The entries of a session in hand: split, not decoded. What nobody touches keeps its bytes.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 use bytes::Bytes;
@@ -16,7 +17,12 @@ pub(crate) struct Entries {
     /// The payload that the pieces of the entries point into.
     source: Bytes,
     items: Vec<Item>,
+    /// Where each name is; only while a session of many entries is changed.
+    index: HashMap<Box<str>, usize>,
 }
+
+/// With so many entries, looking a name up one by one is slower than keeping an index.
+const MANY: usize = 32;
 
 #[derive(Clone)]
 struct Item {
@@ -63,6 +69,7 @@ impl Entries {
         Self {
             items: items.collect(),
             source: payload.clone(),
+            index: HashMap::new(),
         }
     }
 
@@ -97,26 +104,46 @@ impl Entries {
     }
 
     pub(crate) fn set(&mut self, name: &str, value: Value) {
-        let value = Piece::Own(value);
-        match self.position(name) {
-            Some(at) => self.items[at].value = value,
-            None => self.items.push(Item {
-                name: Piece::Own(Value(quoted(name))),
-                value,
-            }),
+        if self.index.is_empty() && self.items.len() >= MANY {
+            let mut index = HashMap::with_capacity(self.items.len() + 1);
+            for (name, at) in self.names().zip(0..) {
+                // Of a name that another tool has put there twice, the first one counts.
+                index.entry(name.into()).or_insert(at);
+            }
+            self.index = index;
         }
+        let value = Piece::Own(value);
+        if let Some(at) = self.position(name) {
+            self.items[at].value = value;
+            return;
+        }
+        if !self.index.is_empty() {
+            self.index.insert(name.into(), self.items.len());
+        }
+        let name = Piece::Own(Value(quoted(name)));
+        self.items.push(Item { name, value });
     }
 
     pub(crate) fn remove(&mut self, name: &str) -> bool {
-        let found = self.position(name);
-        if let Some(at) = found {
-            self.items.remove(at);
+        if !self.contains(name) {
+            return false;
         }
-        found.is_some()
+        self.index.clear();
+        let mut items = std::mem::take(&mut self.items);
+        items.retain(|item| self.name(item) != name);
+        self.items = items;
+        true
+    }
+
+    /// For entries that will not be changed any more.
+    pub(crate) fn without_index(mut self) -> Self {
+        self.index = HashMap::new();
+        self
     }
 
     pub(crate) fn clear(&mut self) {
         self.items.clear();
+        self.index.clear();
     }
 
     pub(super) fn encoded_len(&self) -> usize {
@@ -144,7 +171,10 @@ impl Entries {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.items.iter().position(|item| self.name(item) == name)
+        if self.index.is_empty() {
+            return self.items.iter().position(|item| self.name(item) == name);
+        }
+        self.index.get(name).copied()
     }
 
     fn name<'a>(&'a self, item: &'a Item) -> Cow<'a, str> {

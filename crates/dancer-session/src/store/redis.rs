@@ -8,8 +8,8 @@ mod script;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use redis::Value;
 use redis::aio::MultiplexedConnection;
+use redis::{ServerError, Value};
 
 use self::command::Command;
 use self::link::{Failure, Link, words};
@@ -84,7 +84,7 @@ impl RedisStore {
         match failure {
             Failure::NotSent(cause) => Error::not_applied(format!("{what}: {cause}")),
             Failure::Lost(cause) => Error::unknown(format!("{what}: {cause}")),
-            Failure::Refused(error) if error.code() == "WRONGTYPE" => Error::unreadable(format!(
+            Failure::Refused(error) if is_of_another_type(&error) => Error::unreadable(format!(
                 "{what}: the key holds no string, so no session; it was left as it is"
             )),
             Failure::Refused(error) => {
@@ -94,6 +94,7 @@ impl RedisStore {
     }
 
     fn strange(&self, command: &Command) -> Error {
+        self.link.distrust();
         let place = self.link.place();
         Error::unknown(format!(
             "{command} at {place}: an answer that this command never gets"
@@ -224,6 +225,12 @@ impl Store for RedisStore {
     fn place(&self) -> String {
         format!("Redis at {}", self.link.place())
     }
+}
+
+/// Inside a script, Redis before 7.0 wraps the error into one of its own.
+fn is_of_another_type(error: &ServerError) -> bool {
+    const CODE: &str = "WRONGTYPE";
+    error.code() == CODE || error.details().is_some_and(|words| words.contains(CODE))
 }
 
 /// What `PTTL` answers for a key that isn't there.

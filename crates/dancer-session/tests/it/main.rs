@@ -9,6 +9,8 @@ mod bench;
 mod budget;
 mod connection;
 mod contract;
+mod during;
+mod faults;
 mod growth;
 mod lost_replies;
 mod races;

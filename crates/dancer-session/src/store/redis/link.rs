@@ -2,6 +2,8 @@
 //! beyond a deadline.
 
 use std::fmt;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,8 @@ pub(super) struct Link {
     place: String,
     debug: bool,
     current: Mutex<Current>,
+    /// How many connections in a row were lost without an answer.
+    losses: AtomicU32,
     /// Held by who makes a new connection, so that an outage sees one attempt at a time, not one
     /// for each waiting request.
     connecting: AsyncMutex<()>,
@@ -34,7 +38,7 @@ struct Current {
     /// How many connections were made so far: the number of the newest.
     made: u64,
     /// Why the last attempt failed, for those who only waited for it.
-    failed: String,
+    failed: Option<String>,
 }
 
 /// A connection that works, as far as anybody knows.
@@ -54,8 +58,11 @@ pub(super) enum Failure {
     Refused(ServerError),
 }
 
-/// One attempt to connect takes at most so long, so that one black hole is not the whole deadline.
+/// The first attempt to connect takes at most so long, so that one black hole is not the whole
+/// deadline.
 const ATTEMPT: Duration = Duration::from_millis(300);
+/// The next one may take twice as long: a line across the world needs several round trips.
+const ATTEMPT_GROWS: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -80,6 +87,7 @@ impl Link {
             place,
             debug: settings.debug,
             current: Mutex::default(),
+            losses: AtomicU32::new(0),
             connecting: AsyncMutex::new(()),
             handle: AsyncMutex::new(None),
         })
@@ -120,15 +128,16 @@ impl Link {
             match &answer {
                 // The reply may still come, or the line may be dead: nobody should wait behind it.
                 Err(Failure::Lost(_)) => self.forget(live.number),
-                // A server that starts does nothing yet, but soon will.
-                Err(Failure::Refused(error))
-                    if error.code() == "LOADING" && Instant::now() + pause < by =>
-                {
+                Err(Failure::Refused(error)) if soon(error) && Instant::now() + pause < by => {
+                    if error.code() == "READONLY" {
+                        // The address may lead to another server by now.
+                        self.forget(live.number);
+                    }
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     continue;
                 }
-                _ => {}
+                _ => self.losses.store(0, Ordering::Relaxed),
             }
             return answer;
         }
@@ -169,18 +178,22 @@ impl Link {
             return Ok(live.clone());
         }
         let Ok(_alone) = timeout_at(by.into(), self.connecting.lock()).await else {
-            return Err(Failure::NotSent(self.current().failed.clone()));
+            let failed = self.current().failed.clone();
+            return Err(Failure::NotSent(
+                failed.unwrap_or_else(|| "no connection in time".into()),
+            ));
         };
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut attempt) = (FIRST_PAUSE, ATTEMPT);
+        self.after_losses(by).await;
         loop {
             if let Some(live) = &self.current().live {
                 return Ok(live.clone());
             }
-            match self.connect(by).await {
+            match self.connect(by.min(Instant::now() + attempt)).await {
                 Ok(connection) => return Ok(self.remember(connection)),
                 Err(error) => {
                     let words = error.to_string();
-                    self.current().failed.clone_from(&words);
+                    self.current().failed = Some(words.clone());
                     if !passing(&error) || Instant::now() + pause >= by {
                         return Err(Failure::NotSent(words));
                     }
@@ -188,11 +201,23 @@ impl Link {
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+            attempt *= ATTEMPT_GROWS;
         }
     }
 
-    async fn connect(&self, by: Instant) -> Result<MultiplexedConnection, RedisError> {
-        let limit = by.min(Instant::now() + ATTEMPT);
+    /// Waits a little before a new connection if the last ones were lost without an answer: a server
+    /// that takes connections and answers nothing should not get a thousand of them.
+    async fn after_losses(&self, by: Instant) {
+        let losses = self.losses.load(Ordering::Relaxed);
+        if losses > 1 {
+            let pause = FIRST_PAUSE
+                .saturating_mul(1 << losses.min(8))
+                .min(LONGEST_PAUSE);
+            sleep(pause.min(by.saturating_duration_since(Instant::now()))).await;
+        }
+    }
+
+    async fn connect(&self, limit: Instant) -> Result<MultiplexedConnection, RedisError> {
         // Everything is waited for with our own deadlines: a second timer would only cost.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
@@ -226,14 +251,22 @@ impl Link {
         let number = current.made;
         let live = Live { connection, number };
         current.live = Some(live.clone());
+        current.failed = None;
         live
     }
 
     /// Gives up connection `number`, unless it has been replaced already. Replies that others still
     /// wait for on it reach them if they come.
     fn forget(&self, number: u64) {
+        self.losses.fetch_add(1, Ordering::Relaxed);
         let mut current = self.current();
         current.live.take_if(|live| live.number == number);
+    }
+
+    /// Gives up the connection whose answers make no sense: the next one might be somebody else's.
+    pub(super) fn distrust(&self) {
+        self.losses.fetch_add(1, Ordering::Relaxed);
+        self.current().live = None;
     }
 
     /// Shows what went over the wire: on STDERR with `debug`, else to who listens at TRACE level.
@@ -244,7 +277,11 @@ impl Link {
         let time = started.elapsed();
         let (sent, received) = what();
         if self.debug {
-            eprintln!("dancer-session: {sent} -> {received} in {time:.1?}");
+            // Who has closed STDERR wants sessions all the same.
+            drop(writeln!(
+                std::io::stderr(),
+                "dancer-session: {sent} -> {received} in {time:.1?}"
+            ));
         } else {
             tracing::trace!(sent, received, ?time, "redis");
         }
@@ -258,6 +295,12 @@ impl Link {
 /// Whether an attempt to connect that failed so may succeed a moment later.
 fn passing(error: &RedisError) -> bool {
     error.is_io_error() || error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading)
+}
+
+/// Whether a server that says so has done nothing, and may do it a moment later: one that still
+/// starts, or one that has just become a replica.
+fn soon(error: &ServerError) -> bool {
+    matches!(error.code(), "LOADING" | "READONLY")
 }
 
 /// A server's error in its own words, without the arguments that it sometimes repeats.

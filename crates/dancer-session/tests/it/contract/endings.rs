@@ -12,7 +12,6 @@ for_every_store! {
     rule_4_3_after_destroy_a_set_starts_a_new_session
     rule_4_13_discard_keeps_the_destroy
     destroying_what_is_gone_is_done
-    a_destroy_during_a_flush_gets_what_was_flushed
 }
 
 async fn r10_a_flush_does_not_undo_a_destroy(kind: Kind) {
@@ -145,31 +144,4 @@ async fn destroying_what_is_gone_is_done(kind: Kind) {
         [],
         "a stub for nothing would be a key for nothing"
     );
-}
-
-async fn a_destroy_during_a_flush_gets_what_was_flushed(kind: Kind) {
-    let bench = Bench::new(kind).await;
-    for renew in [false, true] {
-        let session = bench.session(&[("a", 1)]).await;
-        session.set("a", 2).unwrap();
-        if renew {
-            session.renew();
-        }
-        let flush = tokio::spawn({
-            let session = session.clone();
-            async move { session.flush().await }
-        });
-        tokio::task::yield_now().await;
-        session.destroy();
-        let _ = flush.await.unwrap().unwrap();
-        let _ = session.flush().await.unwrap();
-        assert!(session.is_destroyed());
-        for stored in bench.all().await {
-            assert!(
-                !stored.payload.contains("\"a\""),
-                "it lives on: {}",
-                stored.payload
-            );
-        }
-    }
 }

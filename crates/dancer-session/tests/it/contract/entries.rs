@@ -11,12 +11,14 @@ for_every_store! {
     rule_4_1_the_last_to_set_an_entry_wins
     rule_4_1_update_is_exact
     rule_4_1_clear_and_remove_are_operations_too
+    rule_4_1_a_remove_takes_out_what_another_request_has_put_there
+    a_session_of_many_entries_keeps_all_of_them
+    a_name_that_is_there_twice_is_removed_whole
     rule_4_1_after_a_flush_the_session_in_hand_is_what_was_stored
     rule_4_1_an_update_that_no_longer_fits_is_an_error
     rule_4_2_untouched_entries_keep_their_bytes
     rule_4_2_only_the_entry_asked_for_is_decoded
     rule_4_12_reserved_names_are_refused
-    changes_made_during_a_flush_wait_for_the_next
     max_size_is_a_limit_for_flushes
     names_and_values_of_every_kind_come_back
     a_closure_that_panics_leaves_the_session_as_it_was
@@ -226,20 +228,6 @@ async fn rule_4_12_reserved_names_are_refused(kind: Kind) {
     assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
 }
 
-async fn changes_made_during_a_flush_wait_for_the_next(kind: Kind) {
-    let bench = Bench::new(kind).await;
-    let session = bench.session(&[]).await;
-    session.set("a", 1).unwrap();
-    let clone = session.clone();
-    let flush = tokio::spawn(async move { clone.flush().await });
-    // Sooner or later than the flush: in no order may it get lost.
-    session.set("b", 2).unwrap();
-    assert_eq!(flush.await.unwrap().unwrap(), Flushed::Stored);
-    assert_eq!(get(&session, "b"), Some(2));
-    let _ = session.flush().await.unwrap();
-    assert_eq!(bench.again(&session).await.keys(), ["a", "b"]);
-}
-
 async fn max_size_is_a_limit_for_flushes(kind: Kind) {
     let bench = Bench::new(kind).await;
     let session = bench.session(&[("a", 1)]).await;
@@ -305,4 +293,59 @@ async fn a_closure_that_panics_leaves_the_session_as_it_was(kind: Kind) {
     assert_eq!((get(&session, "a"), get(&session, "b")), (Some(1), Some(2)));
     assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
     assert_eq!(bench.again(&session).await.keys(), ["a", "b"]);
+}
+
+async fn rule_4_1_a_remove_takes_out_what_another_request_has_put_there(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    let session = bench.session(&[]).await;
+    let other = bench.again(&session).await;
+    other.set("x", 1).unwrap();
+    assert_eq!(other.flush().await.unwrap(), Flushed::Stored);
+    assert!(!session.remove("x"), "this request has not seen it");
+    session.set("y", 1).unwrap();
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    assert_eq!(bench.again(&session).await.keys(), ["y"]);
+    // By itself, the removal of what nobody sees costs nothing.
+    let before = bench.steps().await;
+    assert!(!session.remove("z"));
+    assert_eq!(session.flush().await.unwrap(), Flushed::Unchanged);
+    assert_eq!(bench.steps().await, before);
+}
+
+async fn a_session_of_many_entries_keeps_all_of_them(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    let session = bench.session(&[]).await;
+    for n in 0..3_000u64 {
+        session.set(&format!("k{}", n % 2_000), n).unwrap();
+        if n % 7 == 0 {
+            session.remove(&format!("k{}", n / 2));
+        }
+    }
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    let again = bench.again(&session).await;
+    let mut model = std::collections::BTreeMap::new();
+    for n in 0..3_000u64 {
+        model.insert(n % 2_000, n);
+        if n % 7 == 0 {
+            model.remove(&(n / 2));
+        }
+    }
+    assert_eq!(again.len(), model.len());
+    for (n, value) in model {
+        assert_eq!(get(&again, &format!("k{n}")), Some(value));
+    }
+}
+
+/// Another tool has written it so; of the two, the first one counts.
+async fn a_name_that_is_there_twice_is_removed_whole(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    let session = bench.session(&[]).await;
+    let stored = bench.only().await;
+    let twice = stored.payload.replace("{}}", r#"{"user":1,"user":2}}"#);
+    bench.put(&stored.key, twice).await;
+    let again = bench.again(&session).await;
+    assert_eq!(get(&again, "user"), Some(1));
+    assert!(again.remove("user"));
+    assert_eq!(again.flush().await.unwrap(), Flushed::Stored);
+    assert!(again.is_empty() && bench.again(&session).await.is_empty());
 }

@@ -1,0 +1,13 @@
+//! Each example is run here as its own comment says, without a network but for the last one.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(missing_docs, reason = "the names of tests say what they hold")]
+
+mod browser;
+mod counter;
+mod examples;
+mod login;
+mod plain_tower;
+mod stream;
+mod typed;
+mod wstg;
