@@ -70,10 +70,8 @@ async fn answer<B>(request: Request<B>) -> Result<Response<String>, Infallible> 
         _ => Ok(with_status(StatusCode::NOT_FOUND)),
     };
     Ok(answered.unwrap_or_else(|error| {
-        // The layer finds the error there, and makes it a 503 or a 500 by its `Answers`.
-        let mut response = with_status(StatusCode::INTERNAL_SERVER_ERROR);
-        response.extensions_mut().insert(error);
-        response
+        // A 503 or a 500, which the layer shapes by its `Answers`.
+        error.response()
     }))
 }
 

@@ -20,6 +20,11 @@ pub trait Answers<B>: Clone {
     /// The handler changed a session that another request had ended meanwhile (a log-out, a
     /// log-in): nothing was stored, and no cookie is sent. `response` is the handler's; return it as
     /// it is, or a 401, or a redirect.
+    ///
+    /// Its client may keep the old id for [`renew_grace`](dancer_session::Settings::renew_grace), if
+    /// the answer that took it away was lost. A page that redirects to itself would never end: where
+    /// such a visitor may begin anew, call `renew` if the session
+    /// [is ended](dancer_session::Session::is_ended), before setting anything.
     fn ended(&self, response: Response<B>) -> Response<B> {
         response
     }

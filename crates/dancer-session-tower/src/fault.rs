@@ -40,6 +40,17 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The answer to it, for services that are not axum's: as [`IntoResponse`] gives there. The layer
+    /// replaces it by what the application's [`Answers`](crate::Answers) say.
+    pub fn response<B: Default>(self) -> http::Response<B> {
+        let mut response = plain(&self);
+        // There the layer finds it.
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
 impl From<dancer_session::Error> for Error {
     fn from(error: dancer_session::Error) -> Self {
         Self(Kind::Engine(Arc::new(error)))
@@ -66,9 +77,6 @@ impl std::error::Error for Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let mut response = plain(&self);
-        // The layer finds it there, and replaces this answer by one of the application's.
-        response.extensions_mut().insert(self);
-        response
+        self.response()
     }
 }

@@ -231,7 +231,8 @@ impl Session {
     }
 
     /// Whether another request has renewed or destroyed this session: it is empty, and a flush
-    /// stores nothing ([`Flushed::Ended`]).
+    /// stores nothing ([`Flushed::Ended`]). With a [`renew`](Self::renew) it stores what this request
+    /// sets as a fresh session: call it where the visitor may begin anew, as on a log-in page.
     pub fn is_ended(&self) -> bool {
         self.shared.hand().is_ended()
     }

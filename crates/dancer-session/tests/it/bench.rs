@@ -207,6 +207,8 @@ impl Bench {
 }
 
 pub(crate) fn id(session: &Session) -> String {
+    // Nearly every test comes by here, also those that make their engines themselves.
+    trace(&[]);
     session
         .id()
         .expect("the session has an id")

@@ -12,6 +12,7 @@ for_every_store! {
     r15_for_real_with_two_seconds
     r16_no_use_extends_beyond_the_absolute_limit
     r16_renew_and_conflicts_keep_the_absolute_limit
+    r16_a_session_past_its_limit_is_ended_though_its_key_lives
     r16_time_left_is_the_smaller_of_both_limits
     rule_4_11_with_an_interval_reads_extend_rarely
     rule_4_11_a_read_near_the_limit_sets_the_deadline_back
@@ -184,4 +185,16 @@ async fn rule_4_11_a_read_near_the_limit_sets_the_deadline_back(kind: Kind) {
     let stored = bench.only().await;
     assert!(left(&stored) <= 45 * SECOND, "{stored:?}");
     assert!(left(&stored) > 40 * SECOND, "{stored:?}");
+}
+
+/// Whoever should have set the key's deadline back has crashed before it could.
+async fn r16_a_session_past_its_limit_is_ended_though_its_key_lives(kind: Kind) {
+    let bench = Bench::with(kind, limits(60, Some(100))).await;
+    let session = bench.session(&[("a", 1)]).await;
+    let stored = bench.only().await;
+    bench.put(&stored.key, &stored.payload).await;
+    bench.pass(101 * SECOND).await;
+    assert!(left(&bench.only().await) > 700 * SECOND);
+    assert!(bench.find(&session).await.is_none());
+    assert_eq!(bench.all().await, [], "and its key has gone");
 }
