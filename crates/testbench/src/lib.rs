@@ -2,10 +2,11 @@
 //!
 //! [`RedisServer`] is a real `redis-server` that lives as long as its test and no longer;
 //! [`Proxy`] stands between a client and such a server and breaks what passes.
-//! Everything here panics, in words, when the bench itself does not work:
+//! [`Chromium`] is a real browser. Everything here panics, in words, when the bench itself does not work:
 //! a test could do nothing better with an error.
 
 mod certificates;
+mod chromium;
 mod commands;
 mod door;
 mod inspection;
@@ -15,6 +16,7 @@ mod server;
 mod supervisor;
 mod wire;
 
+pub use chromium::Chromium;
 pub use commands::Commands;
 pub use monitor::Monitor;
 pub use proxy::Proxy;

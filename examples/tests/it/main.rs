@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "the names of tests say what they hold")]
 
 mod browser;
+mod chromium;
 mod counter;
 mod examples;
 mod login;
