@@ -25,20 +25,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn engine() -> Result<SessionEngine, dancer_session::Error> {
-    let in_redis = env::var_os("REDIS_URL").is_some();
-    let mut settings = if in_redis {
-        Settings::from_env()?
-    } else {
-        Settings::default()
+    let mut settings = Settings {
+        server: env::var("REDIS_URL").ok(),
+        ..Settings::default()
     };
     // A browser sends a secure cookie over HTTPS only, and this is plain HTTP. A real site leaves
     // it on: without it, whoever listens to the network has the session.
     settings.cookie.secure = false;
-    if in_redis {
-        SessionEngine::init(settings).await
-    } else {
-        SessionEngine::in_memory(settings)
-    }
+    SessionEngine::init_or_in_memory(settings).await
 }
 
 /// The whole application. The layer goes around the routes: those that take no `Session` cost no

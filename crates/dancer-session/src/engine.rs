@@ -1,5 +1,6 @@
 //! The engine: the one place where store, layout and lifetimes meet.
 
+mod attempt;
 mod builder;
 mod doubt;
 mod finish;
@@ -80,6 +81,33 @@ impl SessionEngine {
     /// [`is_settings`](Error::is_settings), as with [`init`](Self::init); an address is not needed.
     pub fn in_memory(settings: Settings) -> Result<Self, Error> {
         Self::builder(settings).in_memory()
+    }
+
+    /// [`init`](Self::init) if the settings have an address, else [`in_memory`](Self::in_memory): for
+    /// programs that are to run without a Redis too. [`place`](Self::place) tells what it became.
+    ///
+    /// ```no_run
+    /// # async fn engine() -> Result<(), dancer_session::Error> {
+    /// use dancer_session::{SessionEngine, Settings};
+    ///
+    /// let settings = Settings {
+    ///     server: std::env::var("REDIS_URL").ok(),
+    ///     ..Settings::default()
+    /// };
+    /// let engine = SessionEngine::init_or_in_memory(settings).await?;
+    /// eprintln!("sessions live in {}", engine.place());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](Self::init); a Redis that can't be reached is never replaced by memory.
+    pub async fn init_or_in_memory(settings: Settings) -> Result<Self, Error> {
+        if settings.server.is_some() || settings.sock.is_some() {
+            Self::init(settings).await
+        } else {
+            Self::in_memory(settings)
+        }
     }
 
     /// An engine with a clock, a random generator or a store of its own.

@@ -2,17 +2,15 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use tokio::time::timeout_at;
 
 use super::SessionEngine;
-use super::doubt::Doubt;
+use super::attempt::Attempt;
 use crate::Error;
 use crate::hand::{Origin, Plan, Task};
-use crate::id::{Mark, SessionId};
-use crate::layout::{Content, Document, Entries, Key};
+use crate::id::SessionId;
+use crate::layout::Entries;
 use crate::session::{Read, Shared};
-use crate::store::{Renew, Renewal, Replace};
 
 /// What became of a [`flush`](crate::Session::flush).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,196 +202,9 @@ impl SessionEngine {
     }
 }
 
-fn apply(task: &Task, entries: &mut Entries) -> Result<(), Error> {
+/// Does all that a task says to these entries.
+pub(super) fn apply(task: &Task, entries: &mut Entries) -> Result<(), Error> {
     task.changes
         .iter()
         .try_for_each(|change| change.apply(entries))
-}
-
-/// One flush of a stored session, over as many tries as it takes.
-struct Attempt<'a> {
-    engine: &'a SessionEngine,
-    key: Key,
-    id: &'a SessionId,
-    task: &'a Task,
-    by: Instant,
-    /// The id that the session gets, if it is to be renewed.
-    fresh: Option<SessionId>,
-    /// Left in everything that this flush writes.
-    mark: Mark,
-    /// What the last try wanted to store.
-    tried: Option<Read>,
-    doubt: Doubt,
-}
-
-/// The store's answer to one try.
-enum Answer {
-    Done,
-    Changed(Bytes),
-    Gone,
-    Taken,
-}
-
-impl<'a> Attempt<'a> {
-    fn new(
-        engine: &'a SessionEngine,
-        read: &'a Read,
-        fresh: Option<SessionId>,
-        task: &'a Task,
-        by: Instant,
-    ) -> Result<Self, Error> {
-        Ok(Self {
-            engine,
-            key: engine.key(&read.id),
-            id: &read.id,
-            task,
-            by,
-            fresh,
-            mark: Mark::generate(&engine.0.entropy)?,
-            tried: None,
-            doubt: Doubt::until(by),
-        })
-    }
-
-    /// Applies the changes to `base`, and to whatever is stored instead, until that is stored.
-    /// `None`: the session has ended.
-    async fn run(mut self, mut base: Read) -> Result<Option<Read>, Error> {
-        loop {
-            match self.attempt(&base).await {
-                Ok(Answer::Done) => return Ok(self.tried),
-                Ok(Answer::Gone) => return self.after_all().await,
-                Ok(Answer::Taken) => {
-                    self.fresh = Some(SessionId::generate(&self.engine.0.entropy)?);
-                }
-                Ok(Answer::Changed(payload)) => match self.newer(payload)? {
-                    Newer::Other(read) => base = read,
-                    Newer::Own(Some(read)) => return Ok(Some(read)),
-                    Newer::Own(None) => return self.after_all().await,
-                    Newer::Ended => return self.after_all().await,
-                },
-                Err(error) => self.doubt.again(error)?,
-            }
-            if Instant::now() >= self.by {
-                return Err(self.out_of_time());
-            }
-        }
-    }
-
-    async fn attempt(&mut self, base: &Read) -> Result<Answer, Error> {
-        let engine = &self.engine.0;
-        let mut document = Document {
-            mark: self.mark,
-            ..Document::clone(&base.document)
-        };
-        apply(self.task, &mut document.entries)?;
-        let Some(ttl) = engine.lifetime.of(document.created, engine.clock.now()) else {
-            return Ok(Answer::Gone);
-        };
-        let Some(fresh) = &self.fresh else {
-            let payload = engine.codec.encode(&self.key, &document)?;
-            let read = self
-                .tried
-                .insert(Read::new(self.id.clone(), payload, document));
-            let answer = engine
-                .store
-                .replace(&self.key, &base.payload, &read.payload, ttl, self.by)
-                .await?;
-            return Ok(match answer {
-                Replace::Replaced => Answer::Done,
-                Replace::Changed(payload) => Answer::Changed(payload),
-                Replace::Gone => Answer::Gone,
-            });
-        };
-        let new = self.engine.key(fresh);
-        let payload = engine.codec.encode(&new, &document)?;
-        let read = self
-            .tried
-            .insert(Read::new(fresh.clone(), payload, document));
-        let (stub, stub_ttl) = self.engine.stub(&self.key, self.mark);
-        let renewal = Renewal {
-            old: &self.key,
-            read: &base.payload,
-            stub: &stub,
-            stub_ttl,
-            new: &new,
-            payload: &read.payload,
-            ttl,
-        };
-        Ok(match engine.store.renew(renewal, self.by).await? {
-            Renew::Renewed => Answer::Done,
-            Renew::Changed(payload) => Answer::Changed(payload),
-            Renew::Gone => Answer::Gone,
-            Renew::Exists => Answer::Taken,
-        })
-    }
-
-    /// The old key holds no session any more. If a try of a renew got no answer, that may be its own
-    /// work: then the session is under the new key, as that try or one before it stored it.
-    async fn after_all(&self) -> Result<Option<Read>, Error> {
-        let (true, Some(fresh)) = (self.doubt.unsure, &self.fresh) else {
-            return Ok(None);
-        };
-        let engine = &self.engine.0;
-        let key = self.engine.key(fresh);
-        let there = engine
-            .store
-            .retrieve(&key, engine.lifetime.of_any(), self.by)
-            .await;
-        let there = there.map_err(|error| self.unknown().because(error))?;
-        match there.map(|payload| (engine.codec.decode(&key, &payload), payload)) {
-            Some((Ok(Content::Session(document)), payload)) if document.mark == self.mark => {
-                Ok(Some(Read::new(fresh.clone(), payload, document)))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// What the payload means that is stored instead of the one expected.
-    fn newer(&mut self, payload: Bytes) -> Result<Newer, Error> {
-        match self.engine.0.codec.decode(&self.key, &payload)? {
-            // Our own mark: a try whose reply was lost had been carried out after all.
-            Content::Stub(stub) if stub.mark == self.mark => Ok(Newer::Own(None)),
-            Content::Stub(_) => Ok(Newer::Ended),
-            Content::Session(document) => {
-                let own = document.mark == self.mark;
-                let read = Read::new(self.id.clone(), payload, document);
-                if own {
-                    return Ok(Newer::Own(Some(read)));
-                }
-                if self.doubt.unsure && self.task.counts() {
-                    // Somebody wrote after a try of ours that may be part of it, or not.
-                    return Err(self.unknown());
-                }
-                tracing::debug!(session = %self.id, "conflict");
-                Ok(Newer::Other(read))
-            }
-        }
-    }
-
-    fn out_of_time(&self) -> Error {
-        if self.doubt.unsure {
-            return self.unknown();
-        }
-        let id = self.id;
-        Error::not_applied(format!(
-            "session {id}: other writers were faster until the deadline"
-        ))
-    }
-
-    fn unknown(&self) -> Error {
-        let id = self.id;
-        Error::unknown(format!(
-            "session {id}: a change may have been stored, or not: no answer"
-        ))
-    }
-}
-
-/// What stands where something else was expected.
-enum Newer {
-    /// The work of another writer.
-    Other(Read),
-    /// That of this very flush; `None`: it is under the new key.
-    Own(Option<Read>),
-    /// A stub.
-    Ended,
 }
