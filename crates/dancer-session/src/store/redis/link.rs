@@ -192,8 +192,7 @@ impl Link {
             match self.connect(by.min(Instant::now() + attempt)).await {
                 Ok(connection) => return Ok(self.remember(connection)),
                 Err(error) => {
-                    let words = error.to_string();
-                    self.current().failed = Some(words.clone());
+                    let words = self.failed(&error);
                     if !passing(&error) || Instant::now() + pause >= by {
                         return Err(Failure::NotSent(words));
                     }
@@ -202,6 +201,16 @@ impl Link {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
             attempt *= ATTEMPT_GROWS;
+        }
+    }
+
+    /// Why no connection can be made. That an attempt ran out of time says less than what the one
+    /// before it has met.
+    fn failed(&self, error: &RedisError) -> String {
+        let failed = &mut self.current().failed;
+        match failed {
+            Some(before) if error.is_timeout() => before.clone(),
+            _ => failed.insert(error.to_string()).clone(),
         }
     }
 
