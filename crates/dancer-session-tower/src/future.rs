@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use dancer_session::{Flushed, Session};
+use dancer_session::{Flushed, Session, SessionId};
 use http::header::{CACHE_CONTROL, HeaderName, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderValue, Response};
 use pin_project_lite::pin_project;
@@ -22,17 +22,25 @@ pin_project! {
     pub struct ResponseFuture<F, A, B> {
         #[pin]
         handler: F,
-        handle: SessionHandle,
+        // Behind the handler, and so dropped after it: what the handler asks for while it is dropped
+        // counts too.
+        request: Request,
         layer: Arc<SessionLayer<A>>,
         stage: Stage<B>,
     }
+}
 
-    impl<F, A, B> PinnedDrop for ResponseFuture<F, A, B> {
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            if let (Stage::Handling, Some(session)) = (this.stage, this.handle.taken()) {
-                session.abandon();
-            }
+/// The request's session, and what becomes of it when the client goes before the handler's end.
+struct Request {
+    handle: SessionHandle,
+    handling: bool,
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.handle.head_leaves();
+        if let (true, Some(session)) = (self.handling, self.handle.taken()) {
+            session.abandon();
         }
     }
 }
@@ -46,12 +54,12 @@ enum Stage<B> {
 
 impl<F, A, B> ResponseFuture<F, A, B> {
     pub(crate) fn new(handler: F, handle: SessionHandle, layer: Arc<SessionLayer<A>>) -> Self {
-        let stage = Stage::Handling;
+        let handling = true;
         Self {
             handler,
-            handle,
+            request: Request { handle, handling },
             layer,
-            stage,
+            stage: Stage::Handling,
         }
     }
 }
@@ -70,12 +78,18 @@ where
             // A handler that fails without an answer is as one that was dropped: it stays at this
             // stage.
             let response = ready!(this.handler.poll(context))?;
-            if this.handle.taken().is_none() {
-                this.handle.head_leaves();
+            this.request.handling = false;
+            let handle = &this.request.handle;
+            if handle.taken().is_none() {
+                handle.head_leaves();
                 *this.stage = Stage::Done;
-                return Poll::Ready(Ok(shaped(response, &this.layer.answers)));
+                let mut response = shaped(response, &this.layer.answers);
+                if handle.asked() {
+                    vary(response.headers_mut());
+                }
+                return Poll::Ready(Ok(response));
             }
-            let finish = finish(this.handle.clone(), Arc::clone(this.layer), response);
+            let finish = finish(handle.clone(), Arc::clone(this.layer), response);
             *this.stage = Stage::Flushing(Box::pin(finish));
         }
         let Stage::Flushing(finish) = this.stage else {
@@ -99,7 +113,10 @@ async fn finish<A: Answers<B>, B>(
     if response.status().is_server_error() {
         session.discard();
     }
-    let mut response = match session.flush().await {
+    let flushed = session.close().await;
+    handle.head_leaves();
+    let owed = owed(&handle, session, &flushed).await;
+    let mut response = match flushed {
         Ok(Flushed::Ended) => layer.answers.ended(shaped(response, &layer.answers)),
         Ok(_) => shaped(response, &layer.answers),
         Err(error) => {
@@ -107,14 +124,10 @@ async fn finish<A: Answers<B>, B>(
             layer.answers.fault(&error.into())
         }
     };
-    handle.head_leaves();
     // Also after a failure: what was stored before it is stored.
-    tell(
-        response.headers_mut(),
-        &handle,
-        session,
-        layer.clear_site_data.as_ref(),
-    );
+    let headers = response.headers_mut();
+    vary(headers);
+    tell(headers, &handle, owed, layer.clear_site_data.as_ref());
     response
 }
 
@@ -126,18 +139,17 @@ fn shaped<A: Answers<B>, B>(mut response: Response<B>, answers: &A) -> Response<
     }
 }
 
-/// Puts into the head of the response what the client and the caches between must know.
+/// Puts into the head of the response what the client must know.
 fn tell(
     headers: &mut HeaderMap,
     handle: &SessionHandle,
-    session: &Session,
+    owed: Owed,
     clear_site_data: Option<&HeaderValue>,
 ) {
-    add(headers, VARY, "Cookie", &["Cookie", "*"]);
     let settings = &handle.engine().settings().cookie;
-    let cookie = match owed(handle, session) {
+    let cookie = match owed {
         Owed::Nothing => return,
-        Owed::Id => session.id().and_then(|id| cookies::giving(settings, &id)),
+        Owed::Id(id) => cookies::giving(settings, &id),
         Owed::Removal => {
             if let Some(directives) = clear_site_data {
                 headers.append(CLEAR_SITE_DATA, directives.clone());
@@ -149,6 +161,11 @@ fn tell(
         headers.append(SET_COOKIE, cookie);
         add(headers, CACHE_CONTROL, "no-store", &["no-store"]);
     }
+}
+
+/// Lets caches know that another session gets another answer.
+fn vary(headers: &mut HeaderMap) {
+    add(headers, VARY, "Cookie", &["Cookie", "*"]);
 }
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
@@ -173,26 +190,48 @@ fn add(headers: &mut HeaderMap, name: HeaderName, word: &'static str, enough: &[
 /// What the client must be told, if what it has is not what it should have.
 enum Owed {
     Nothing,
-    Id,
+    Id(SessionId),
     Removal,
 }
 
-fn owed(handle: &SessionHandle, session: &Session) -> Owed {
-    let slides = handle.engine().settings().cookie.expires.is_some();
+async fn owed(
+    handle: &SessionHandle,
+    session: &Session,
+    flushed: &Result<Flushed, dancer_session::Error>,
+) -> Owed {
     match session.id() {
         // Its client may have a newer one by now.
         Some(_) if session.is_ended() => Owed::Nothing,
-        // A cookie with an expiry is sent again, so that it slides with the session.
-        Some(id) if handle.presented(&id) && !slides => Owed::Nothing,
-        Some(_) => Owed::Id,
+        Some(id) if !handle.presented(&id) => Owed::Id(id),
+        Some(id) if slides(handle, session, flushed).await => Owed::Id(id),
+        Some(_) => Owed::Nothing,
         None if session.is_destroyed() && handle.presented_any() => Owed::Removal,
         None => Owed::Nothing,
+    }
+}
+
+/// Whether the client gets the cookie that it has once more: one with an expiry, so that it slides
+/// with the session. Not if another request has given it a newer one while this one was slow, which
+/// only the store knows.
+async fn slides(
+    handle: &SessionHandle,
+    session: &Session,
+    flushed: &Result<Flushed, dancer_session::Error>,
+) -> bool {
+    if handle.engine().settings().cookie.expires.is_none() {
+        return false;
+    }
+    match flushed {
+        Ok(Flushed::Stored) => true,
+        Ok(_) => session.is_current().await.unwrap_or(false),
+        Err(_) => false,
     }
 }
 
 impl<F, A, B> fmt::Debug for ResponseFuture<F, A, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("ResponseFuture");
-        out.field("handle", &self.handle).finish_non_exhaustive()
+        out.field("handle", &self.request.handle)
+            .finish_non_exhaustive()
     }
 }

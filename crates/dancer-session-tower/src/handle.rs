@@ -70,6 +70,11 @@ impl SessionHandle {
         self.0.session.get()?.as_ref().ok()
     }
 
+    /// Whether anybody wanted it, got or not.
+    pub(crate) fn asked(&self) -> bool {
+        self.0.session.initialized()
+    }
+
     /// Whether the client has this id.
     pub(crate) fn presented(&self, id: &SessionId) -> bool {
         let presented = self.0.presented.as_ref();

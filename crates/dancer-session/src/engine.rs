@@ -275,8 +275,9 @@ impl SessionEngine {
             match self.0.store.create(key, payload, ttl, by).await {
                 Err(error) => doubt.again(error)?,
                 Ok(Create::Exists) if doubt.unsure => {
-                    let there = self.0.store.retrieve(key, ttl, by).await?;
-                    let ours = there.is_some_and(|there| there == payload);
+                    let there = self.0.store.peek(key, by).await;
+                    let there = there.map_err(|error| doubt.report(error))?;
+                    let ours = there.is_some_and(|(there, _)| there == payload);
                     return Ok(if ours {
                         Create::Created
                     } else {

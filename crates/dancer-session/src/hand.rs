@@ -28,6 +28,8 @@ pub(crate) struct Hand {
     /// How often each was called: tells a flush what happened meanwhile.
     destroys: u32,
     discards: u32,
+    /// Destroyed after another request had ended it: there is nothing to do, but that must be said.
+    too_late: bool,
     /// The client can be given no other id.
     pinned: bool,
     /// A flush ended without knowing whether its changes were stored.
@@ -108,6 +110,7 @@ impl Hand {
             revision: 0,
             destroys: 0,
             discards: 0,
+            too_late: false,
             pinned: false,
             unsure: false,
         }
@@ -214,7 +217,10 @@ impl Hand {
             Origin::Anonymous => {}
             Origin::Stored(read) => self.doomed.push(Doomed::new(read.id)),
             // Its cookie may be a newer one by now: this request must not touch it.
-            ended @ Origin::Ended(_) => self.origin = ended,
+            ended @ Origin::Ended(_) => {
+                self.origin = ended;
+                self.too_late = true;
+            }
         }
         self.unsure = false;
     }
@@ -256,6 +262,7 @@ impl Hand {
     /// Hands over what is pending. Changes made from now on wait for the next flush.
     pub(crate) fn begin(&mut self) -> Task {
         let plan = self.plan();
+        self.too_late = false;
         Task {
             plan,
             doomed: std::mem::take(&mut self.doomed),
@@ -279,7 +286,7 @@ impl Hand {
             Origin::Anonymous if holds_data => Plan::Create,
             // A log-in goes on, under a fresh id.
             Origin::Ended(_) if self.renew && holds_data => Plan::Create,
-            Origin::Ended(id) if self.renew || pending => Plan::Refuse(id.clone()),
+            Origin::Ended(id) if self.renew || pending || self.too_late => Plan::Refuse(id.clone()),
             Origin::Stored(read) if self.renew => Plan::Renew(read.clone()),
             Origin::Stored(read) if pending => Plan::Replace(read.clone()),
             // A visitor without data costs nothing either.
@@ -294,6 +301,8 @@ impl Hand {
             self.destroyed |= task.destroyed;
             // Destroyed while it was flushed: then what the flush stored is doomed too.
             if let Origin::Stored(read) = origin {
+                // Under its old id the flush has left a stub, or that is the id it still has.
+                self.doomed.retain(|doomed| Some(&doomed.id) != task.id());
                 self.doomed.push(Doomed::new(read.id));
             }
             return;
@@ -326,6 +335,14 @@ pub(crate) struct Copy {
 }
 
 impl Task {
+    /// The id of the session as it was when this began.
+    fn id(&self) -> Option<&SessionId> {
+        match &self.plan {
+            Plan::Replace(read) | Plan::Renew(read) => Some(&read.id),
+            _ => None,
+        }
+    }
+
     /// Whether changing a stored session by this task twice would show.
     pub(crate) fn counts(&self) -> bool {
         self.changes.iter().any(Change::counts)

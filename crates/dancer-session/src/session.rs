@@ -95,7 +95,9 @@ impl Session {
     ///
     /// [`is_entry`](Error::is_entry): it is there, but can't be read as a `T`. It stays as it is.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
-        self.shared.hand().entries().get(name)
+        // Decoded outside the lock: that is the application's code.
+        let found = self.shared.hand().entries().find(name);
+        found.map(|value| value.decode(name)).transpose()
     }
 
     /// Sets an entry. When requests that run side by side set the same one, the last to flush wins;
@@ -111,7 +113,7 @@ impl Session {
 
     /// Makes the new value of an entry from the old one, exactly, whatever other requests do: when
     /// another one was faster, `f` is called again with the value that is stored by then. So `f`
-    /// should do nothing but compute; it may read this session, but not change it.
+    /// should do nothing but compute; .
     ///
     /// # Errors
     ///
@@ -217,10 +219,13 @@ impl Session {
         self.shared.hand().pin_id();
     }
 
-    /// For a request whose client has gone: a pending [`destroy`](Self::destroy) is carried out
-    /// without anybody waiting for it, and nothing else is.
+    /// For a request whose client has gone: changes and a `renew` are dropped, a pending
+    /// [`destroy`](Self::destroy) is carried out without anybody waiting for it.
     pub fn abandon(&self) {
-        self.pin_id();
+        let mut hand = self.shared.hand();
+        hand.pin_id();
+        hand.discard();
+        drop(hand);
         let flushing = self.shared.flushing.try_lock().is_err();
         // What a flush under way stores may have been destroyed meanwhile.
         let doomed = flushing || self.shared.hand().has_doomed();
@@ -263,7 +268,32 @@ impl Session {
     /// `max_size`. [`is_unreadable`](Error::is_unreadable): somebody put something else there.
     pub async fn flush(&self) -> Result<Flushed, Error> {
         let shared = Arc::clone(&self.shared);
-        run_to_end(async move { shared.flush().await }).await
+        run_to_end(async move { shared.flush(false).await }).await
+    }
+
+    /// The last [`flush`](Self::flush) before the head of the response leaves, and
+    /// [`pin_id`](Self::pin_id), with no other flush between the two. For adapters.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush); the id is pinned then, too.
+    pub async fn close(&self) -> Result<Flushed, Error> {
+        let shared = Arc::clone(&self.shared);
+        run_to_end(async move { shared.flush(true).await }).await
+    }
+
+    /// Asks the store whether the session is still there under its id, and extends it: `false` if
+    /// another request has renewed or destroyed it, or if it has none. One round trip.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionEngine::retrieve`].
+    pub async fn is_current(&self) -> Result<bool, Error> {
+        let Some(id) = self.id() else {
+            return Ok(false);
+        };
+        let found = self.shared.engine.retrieve(id.as_str()).await?;
+        Ok(found.is_some_and(|found| !found.is_ended()))
     }
 }
 

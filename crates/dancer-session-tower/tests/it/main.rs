@@ -10,6 +10,7 @@ mod budget;
 mod caches;
 mod cookies;
 mod dropped;
+mod gone;
 mod late;
 mod login;
 mod requests;

@@ -140,12 +140,9 @@ impl<'a> Attempt<'a> {
         };
         let engine = &self.engine.0;
         let key = self.engine.key(fresh);
-        let there = engine
-            .store
-            .retrieve(&key, engine.lifetime.of_any(), self.by)
-            .await;
+        let there = engine.store.peek(&key, self.by).await;
         let there = there.map_err(|error| self.unknown().because(error))?;
-        match there.map(|payload| (engine.codec.decode(&key, &payload), payload)) {
+        match there.map(|(payload, _)| (engine.codec.decode(&key, &payload), payload)) {
             Some((Ok(Content::Session(document)), payload)) if document.mark == self.mark => {
                 Ok(Some(Read::new(fresh.clone(), payload, document)))
             }

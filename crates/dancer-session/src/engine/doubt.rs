@@ -16,18 +16,22 @@ impl Doubt {
         Self { by, unsure: false }
     }
 
-    /// After an error: returns if it is worth asking again, else what to report. Once a try got no
-    /// answer, a later one that was not even sent does not mean that nothing was changed.
+    /// After an error: returns if it is worth asking again, else what to report.
     pub(super) fn again(&mut self, error: Error) -> Result<(), Error> {
         if error.is_unknown() && Instant::now() < self.by {
             self.unsure = true;
             return Ok(());
         }
+        Err(self.report(error))
+    }
+
+    /// What to report of an error: once a try got no answer, never that nothing was changed.
+    pub(super) fn report(&self, error: Error) -> Error {
         if self.unsure && error.is_unavailable() && !error.is_unknown() {
             let words =
                 format!("a change may have been stored, or not: no answer, and then: {error}");
-            return Err(Error::unknown(words).because(error));
+            return Error::unknown(words).because(error);
         }
-        Err(error)
+        error
     }
 }

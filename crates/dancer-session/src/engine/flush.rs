@@ -33,7 +33,8 @@ pub enum Flushed {
 }
 
 impl Shared {
-    pub(crate) async fn flush(&self) -> Result<Flushed, Error> {
+    /// Flushes; `finally`: from now on the id is pinned.
+    pub(crate) async fn flush(&self, finally: bool) -> Result<Flushed, Error> {
         let by = self.engine.deadline();
         let Ok(_alone) = timeout_at(by.into(), self.flushing.lock()).await else {
             return Err(Error::not_applied(
@@ -41,7 +42,11 @@ impl Shared {
             ));
         };
         let task = self.hand().begin();
-        self.carry_out(task, by).await
+        let outcome = self.carry_out(task, by).await;
+        if finally {
+            self.hand().pin_id();
+        }
+        outcome
     }
 
     /// Carries out what was destroyed, for nobody who waits for it.
@@ -131,6 +136,10 @@ impl SessionEngine {
             } else {
                 Flushed::Ended
             };
+        }
+        if let (Plan::Create, Some(id)) = (&task.plan, &task.ended) {
+            // The client may have the cookie of the request that was faster: no other one for it.
+            return Ok((Flushed::Ended, Origin::Ended(id.clone())));
         }
         match &task.plan {
             Plan::Nothing(origin) => Ok((

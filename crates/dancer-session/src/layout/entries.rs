@@ -53,6 +53,31 @@ impl Value {
     }
 }
 
+/// The value of an entry: a part of a payload, or one that was set.
+pub(crate) enum Found {
+    Read(Bytes),
+    Made(Value),
+}
+
+impl Found {
+    /// Decodes it; `name` is for the error.
+    pub(crate) fn decode<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+        let text = match self {
+            Self::Read(bytes) => bytes,
+            Self::Made(value) => value.0.as_bytes(),
+        };
+        // The library's own message would quote the value.
+        serde_json::from_slice(text).map_err(|error| {
+            Error::entry(format!(
+                "entry {name:?} holds {}, which can't be read as {} (at column {} of it)",
+                kind(text),
+                std::any::type_name::<T>(),
+                error.column()
+            ))
+        })
+    }
+}
+
 impl Entries {
     /// The entries found in `payload`, of which `raw` is a part.
     pub(super) fn within(payload: &Bytes, raw: &RawEntries<'_>) -> Self {
@@ -87,20 +112,17 @@ impl Entries {
 
     /// Decodes one entry, and only that one.
     pub(crate) fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
-        let Some(at) = self.position(name) else {
-            return Ok(None);
-        };
-        let text = self.text(&self.items[at].value);
-        match serde_json::from_slice(text) {
-            Ok(value) => Ok(Some(value)),
-            // The library's own message would quote the value.
-            Err(error) => Err(Error::entry(format!(
-                "entry {name:?} holds {}, which can't be read as {} (at column {} of it)",
-                kind(text),
-                std::any::type_name::<T>(),
-                error.column()
-            ))),
-        }
+        let found = self.find(name);
+        found.map(|value| value.decode(name)).transpose()
+    }
+
+    /// One entry, not decoded.
+    pub(crate) fn find(&self, name: &str) -> Option<Found> {
+        let at = self.position(name)?;
+        Some(match &self.items[at].value {
+            Piece::At { start, end } => Found::Read(self.source.slice(*start..*end)),
+            Piece::Own(value) => Found::Made(value.clone()),
+        })
     }
 
     pub(crate) fn set(&mut self, name: &str, value: Value) {

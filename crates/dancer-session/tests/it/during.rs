@@ -86,9 +86,29 @@ async fn a_destroy_during_a_flush_gets_what_was_flushed() {
         session.destroy();
         let _ = flush.await.unwrap().unwrap();
         slow.fast();
-        let _ = session.flush().await.unwrap();
+        assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
+        assert!(session.is_destroyed() && !session.is_ended());
         slow.nothing_lives().await;
     }
+}
+
+/// What the flush met in the store is there for the request, together with what it changes since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_flush_the_hand_has_both_what_was_stored_and_what_waits() {
+    let slow = Slow::new().await;
+    let session = slow.session().await;
+    let other = slow.find(&session).await;
+    other.set("theirs", 1).unwrap();
+    let _ = other.flush().await.unwrap();
+    session.set("a", 1).unwrap();
+    let flush = slow.begin(&session).await;
+    session.set("b", 2).unwrap();
+    let _ = flush.await.unwrap().unwrap();
+    slow.fast();
+    assert_eq!(
+        (get(&session, "theirs"), get(&session, "b")),
+        (Some(1), Some(2))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -224,4 +244,51 @@ async fn a_closure_may_read_its_own_session_and_not_change_it() {
     assert!(error.unwrap_err().is_refused());
     assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
     assert_eq!(get(&session, "total"), Some(5));
+}
+
+thread_local! {
+    static OWN: std::cell::RefCell<Option<Session>> = const { std::cell::RefCell::new(None) };
+}
+
+/// A number whose decoding looks into its own session.
+struct Curious;
+
+impl<'de> serde::Deserialize<'de> for Curious {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let _: u64 = serde::Deserialize::deserialize(deserializer)?;
+        OWN.with(|own| own.borrow().as_ref().map(Session::len));
+        Ok(Self)
+    }
+}
+
+#[tokio::test]
+async fn a_value_may_look_into_its_session_while_it_is_decoded() {
+    let engine = SessionEngine::in_memory(Settings::default()).unwrap();
+    let session = engine.anonymous();
+    session.set("n", 1).unwrap();
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        OWN.with(|own| *own.borrow_mut() = Some(session.clone()));
+        done.send(session.get::<Curious>("n").is_ok()).unwrap();
+    });
+    let within = Duration::from_secs(20);
+    assert!(
+        wait.recv_timeout(within)
+            .expect("it does not wait for itself")
+    );
+}
+
+/// A closure that holds its own session is a circle; it ends with the request.
+#[tokio::test]
+async fn an_abandoned_session_is_freed_whatever_its_closures_hold() {
+    let engine = SessionEngine::in_memory(Settings::default()).unwrap();
+    let probe = Arc::new(());
+    let session = engine.anonymous();
+    let (clone, held) = (session.clone(), Arc::clone(&probe));
+    let closure =
+        move |n: Option<u64>| n.unwrap_or(0) + clone.len() as u64 + Arc::strong_count(&held) as u64;
+    session.update("n", closure).unwrap();
+    session.abandon();
+    drop(session);
+    assert_eq!(Arc::strong_count(&probe), 1);
 }

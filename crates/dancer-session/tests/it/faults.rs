@@ -363,3 +363,46 @@ async fn every_unavailability_says_why() {
         assert!(!words.trim_end().ends_with(':'), "{words}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r32_short_timeouts_recover_after_a_moment_without_a_network() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&server).await;
+    let engine = SessionEngine::init(behind(&proxy, Duration::from_millis(90)))
+        .await
+        .unwrap();
+    let id = id(&engine.create().await.unwrap());
+    proxy.black_hole(true);
+    let requests = (0..8).map(|_| {
+        let (engine, id) = (engine.clone(), id.clone());
+        tokio::spawn(async move { engine.retrieve(&id).await.is_err() })
+    });
+    for request in requests.collect::<Vec<_>>() {
+        assert!(request.await.unwrap());
+    }
+    proxy.black_hole(false);
+    // Some may still meet what the outage has left; it does not stay so.
+    for _ in 0..100 {
+        if engine.retrieve(&id).await.is_ok() {
+            return;
+        }
+    }
+    panic!("a hundred requests later it has not recovered");
+}
+
+/// The attempts grow, and their sum passes every bound of a clock if nobody limits them.
+#[tokio::test]
+async fn r32_a_long_timeout_ends_with_an_error_too() {
+    let settings = Settings {
+        server: Some("127.0.0.1:1".into()),
+        timeout: Duration::from_secs(8),
+        ..Settings::default()
+    };
+    let outcome = tokio::spawn(SessionEngine::init(settings)).await;
+    assert!(
+        outcome
+            .expect("it does not panic")
+            .unwrap_err()
+            .is_unavailable()
+    );
+}

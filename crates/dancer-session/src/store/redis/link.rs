@@ -63,6 +63,7 @@ pub(super) enum Failure {
 const ATTEMPT: Duration = Duration::from_millis(300);
 /// The next one may take twice as long: a line across the world needs several round trips.
 const ATTEMPT_GROWS: u32 = 2;
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -184,7 +185,9 @@ impl Link {
             ));
         };
         let (mut pause, mut attempt) = (FIRST_PAUSE, ATTEMPT);
-        self.after_losses(by).await;
+        if self.current().live.is_none() {
+            self.after_losses(by).await;
+        }
         loop {
             if let Some(live) = &self.current().live {
                 return Ok(live.clone());
@@ -200,7 +203,7 @@ impl Link {
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            attempt *= ATTEMPT_GROWS;
+            attempt = (attempt * ATTEMPT_GROWS).min(LONGEST_ATTEMPT);
         }
     }
 
@@ -222,7 +225,9 @@ impl Link {
             let pause = FIRST_PAUSE
                 .saturating_mul(1 << losses.min(8))
                 .min(LONGEST_PAUSE);
-            sleep(pause.min(by.saturating_duration_since(Instant::now()))).await;
+            // Most of the time stays for the connection itself.
+            let left = by.saturating_duration_since(Instant::now());
+            sleep(pause.min(left / 4)).await;
         }
     }
 
@@ -267,9 +272,10 @@ impl Link {
     /// Gives up connection `number`, unless it has been replaced already. Replies that others still
     /// wait for on it reach them if they come.
     fn forget(&self, number: u64) {
-        self.losses.fetch_add(1, Ordering::Relaxed);
         let mut current = self.current();
-        current.live.take_if(|live| live.number == number);
+        if current.live.take_if(|live| live.number == number).is_some() {
+            self.losses.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Gives up the connection whose answers make no sense: the next one might be somebody else's.
