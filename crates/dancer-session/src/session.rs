@@ -113,7 +113,7 @@ impl Session {
 
     /// Makes the new value of an entry from the old one, exactly, whatever other requests do: when
     /// another one was faster, `f` is called again with the value that is stored by then. So `f`
-    /// should do nothing but compute; .
+    /// should do nothing but compute. One that holds this session keeps it alive until it is flushed.
     ///
     /// # Errors
     ///

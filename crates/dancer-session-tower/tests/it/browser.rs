@@ -1,6 +1,5 @@
 //! Browsers over real HTTP: parallel requests around one log-in and one log-out (R08).
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,6 +7,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::{Router, routing::get};
+use cookie_store::CookieStore;
 use dancer_session::{CookieSettings, Settings};
 use dancer_session_tower::{Error, Session, SessionEngine, SessionLayer};
 use testbench::RedisServer;
@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use url::Url;
 
 /// Where slow handlers wait, with their session in hand, until the test lets them go on.
 #[derive(Clone, Default)]
@@ -85,6 +86,9 @@ async fn slow_log_in(State(gate): State<Gate>, session: Session) -> Result<(), E
     log_in(session).await
 }
 
+/// A cookie until the browser is closed, and one that slides.
+const EXPIRES: [Option<Duration>; 2] = [None, Some(Duration::from_secs(3600))];
+
 /// The server, and a browser that has visited it once.
 struct Bench {
     _redis: RedisServer,
@@ -93,13 +97,14 @@ struct Bench {
 }
 
 impl Bench {
-    async fn new() -> Self {
+    async fn new(expires: Option<Duration>) -> Self {
         let redis = RedisServer::start();
         let settings = Settings {
             sock: Some(redis.sock().to_owned()),
             timeout: Duration::from_secs(20),
             cookie: CookieSettings {
                 secure: false,
+                expires,
                 ..CookieSettings::default()
             },
             ..Settings::default()
@@ -135,12 +140,12 @@ impl Bench {
     }
 }
 
-/// A browser as far as cookies go (RFC 6265bis, section 5): what an answer sets is there for the
-/// next request, in the order in which answers come.
+/// A browser as far as cookies go, with a jar by the rules of RFC 6265: what an answer sets is there
+/// for the next request, in the order in which answers come.
 #[derive(Clone)]
 struct Browser {
     address: SocketAddr,
-    jar: Arc<Mutex<BTreeMap<String, String>>>,
+    jar: Arc<Mutex<CookieStore>>,
 }
 
 impl Browser {
@@ -171,7 +176,7 @@ impl Browser {
     fn cookies(&self) -> String {
         let jar = self.jar.lock().unwrap();
         let pairs: Vec<_> = jar
-            .iter()
+            .get_request_values(&self.site())
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         if pairs.is_empty() {
@@ -181,25 +186,32 @@ impl Browser {
     }
 
     fn take(&self, header: &str) {
-        let mut parts = header.split("; ");
-        let (name, value) = parts.next().unwrap().split_once('=').unwrap();
-        let ends = parts.any(|part| part.eq_ignore_ascii_case("max-age=0"));
         let mut jar = self.jar.lock().unwrap();
-        if ends {
-            jar.remove(name);
-        } else {
-            jar.insert(name.to_owned(), value.to_owned());
-        }
+        // An error says that a browser does not take such a cookie, or that it was one to forget.
+        drop(jar.parse(header, &self.site()));
+    }
+
+    fn site(&self) -> Url {
+        Url::parse(&format!("http://{}/", self.address)).unwrap()
     }
 
     fn id(&self) -> Option<String> {
-        self.jar.lock().unwrap().get("id").cloned()
+        let jar = self.jar.lock().unwrap();
+        let mut all = jar.get_request_values(&self.site());
+        let id = all.find(|(name, _)| *name == "id");
+        id.map(|(_, id)| id.to_owned())
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r08_fifty_parallel_requests_around_one_log_in() {
-    let bench = Bench::new().await;
+    for expires in EXPIRES {
+        around_log_in(expires).await;
+    }
+}
+
+async fn around_log_in(expires: Option<Duration>) {
+    let bench = Bench::new(expires).await;
     let before = bench.browser.id().unwrap();
     let early = bench.begin("/slow-visit", 25).await;
     assert_eq!(bench.browser.ask("/log-in").await, "");
@@ -210,7 +222,7 @@ async fn r08_fifty_parallel_requests_around_one_log_in() {
         jar: Arc::default(),
         ..bench.browser.clone()
     };
-    stale.take(&format!("id={before}"));
+    stale.take(&format!("id={before}; Path=/"));
     let late = (0..25).map(|_| {
         let stale = stale.clone();
         tokio::spawn(async move { stale.ask("/visit").await })
@@ -239,7 +251,7 @@ async fn r08_fifty_parallel_requests_around_one_log_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r08_a_double_click_on_log_in_whose_first_answer_is_lost() {
-    let bench = Bench::new().await;
+    let bench = Bench::new(None).await;
     let before = bench.browser.id();
     let impatient = bench.browser.clone();
     let first = tokio::spawn(async move { impatient.answer("/slow-log-in").await });
@@ -261,7 +273,13 @@ async fn r08_a_double_click_on_log_in_whose_first_answer_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r10_slow_requests_around_one_log_out() {
-    let bench = Bench::new().await;
+    for expires in EXPIRES {
+        around_log_out(expires).await;
+    }
+}
+
+async fn around_log_out(expires: Option<Duration>) {
+    let bench = Bench::new(expires).await;
     assert_eq!(bench.browser.ask("/log-in").await, "");
     let logged_in = bench.browser.id().unwrap();
     let slow = bench.begin("/slow-visit", 25).await;
@@ -281,7 +299,7 @@ async fn r10_slow_requests_around_one_log_out() {
         jar: Arc::default(),
         ..bench.browser.clone()
     };
-    thief.take(&format!("id={logged_in}"));
+    thief.take(&format!("id={logged_in}; Path=/"));
     assert_eq!(
         thief.ask("/visit").await,
         "None",
