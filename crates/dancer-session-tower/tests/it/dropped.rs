@@ -114,19 +114,18 @@ async fn dropped_after(app: &Router, path: &str, cookie: &str, polls: usize) -> 
     answered
 }
 
-/// Runs a request that is dropped after each number of polls there is, and shows each time what
-/// the visitor finds afterwards.
-async fn at_every_moment(path: &str, check: impl Fn(usize, bool, &str)) {
+/// Runs a request that is dropped after each number of polls there is. Afterwards the visitor finds
+/// one visit counted, or from `moment` on what stands in `after`: whole or not at all.
+async fn at_every_moment(path: &str, moment: usize, after: &str) {
     for polls in 0.. {
         let store = Hesitant(Arc::new(MemoryStore::new(Clock::default())));
-        let engine = SessionEngine::builder(Settings::default())
-            .with_store(store)
-            .unwrap();
-        let app = app(&engine);
+        let builder = SessionEngine::builder(Settings::default());
+        let app = app(&builder.with_store(store).unwrap());
         let cookie = given(&ask(&app, "/count", None).await);
         let answered = dropped_after(&app, path, &cookie, polls).await;
         let found = body(ask(&app, "/read", Some(&cookie)).await).await;
-        check(polls, answered, &found);
+        let expected = if polls >= moment { after } else { "Some(1)" };
+        assert_eq!(found, expected, "{path} dropped after {polls} polls");
         if answered {
             assert!(polls > 4, "{path} was answered after {polls} polls");
             return;
@@ -134,67 +133,31 @@ async fn at_every_moment(path: &str, check: impl Fn(usize, bool, &str)) {
     }
 }
 
+// Two polls read the session; with the third the handler runs, and the flush has begun.
+
 #[tokio::test]
 async fn r26_a_change_happens_whole_or_not_at_all() {
-    at_every_moment("/count", |polls, answered, found| {
-        // Two polls read the session; with the third the flush has begun.
-        let stored = polls >= 3 || answered;
-        let expected = if stored { "Some(2)" } else { "Some(1)" };
-        assert_eq!(found, expected, "dropped after {polls} polls");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn r26_a_log_out_happens_once_the_handler_has_asked_for_it() {
-    at_every_moment("/log-out", |polls, answered, found| {
-        let expected = if polls >= 3 || answered {
-            "None"
-        } else {
-            "Some(1)"
-        };
-        assert_eq!(found, expected, "dropped after {polls} polls");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn rule_4_13_a_handler_dropped_after_it_asked_for_a_log_out_still_logs_out() {
-    at_every_moment("/log-out-slowly", |polls, answered, found| {
-        let expected = if polls >= 3 || answered {
-            "None"
-        } else {
-            "Some(1)"
-        };
-        assert_eq!(found, expected, "dropped after {polls} polls");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn r26_a_handler_dropped_before_its_end_changes_nothing() {
-    at_every_moment("/count-slowly", |polls, answered, found| {
-        // Three more polls in the handler itself.
-        let expected = if polls >= 6 || answered {
-            "Some(2)"
-        } else {
-            "Some(1)"
-        };
-        assert_eq!(found, expected, "dropped after {polls} polls");
-    })
-    .await;
+    at_every_moment("/count", 3, "Some(2)").await;
 }
 
 #[tokio::test]
 async fn r26_a_log_in_happens_whole_or_not_at_all() {
-    at_every_moment("/log-in", |polls, answered, found| {
-        // Renewed, the old id shows nothing; before that, everything.
-        let expected = if polls >= 3 || answered {
-            "None"
-        } else {
-            "Some(1)"
-        };
-        assert_eq!(found, expected, "dropped after {polls} polls");
-    })
-    .await;
+    // Renewed, the old id shows nothing.
+    at_every_moment("/log-in", 3, "None").await;
+}
+
+#[tokio::test]
+async fn r26_a_log_out_happens_once_the_handler_has_asked_for_it() {
+    at_every_moment("/log-out", 3, "None").await;
+}
+
+#[tokio::test]
+async fn rule_4_13_a_handler_dropped_after_it_asked_for_a_log_out_still_logs_out() {
+    at_every_moment("/log-out-slowly", 3, "None").await;
+}
+
+#[tokio::test]
+async fn r26_a_handler_dropped_before_its_end_changes_nothing() {
+    // Three more polls in the handler itself.
+    at_every_moment("/count-slowly", 6, "Some(2)").await;
 }
