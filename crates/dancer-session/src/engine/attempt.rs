@@ -72,8 +72,7 @@ impl<'a> Attempt<'a> {
                 }
                 Ok(Answer::Changed(payload)) => match self.newer(payload)? {
                     Newer::Other(read) => base = read,
-                    Newer::Own(Some(read)) => return Ok(Some(read)),
-                    Newer::Own(None) => return self.after_all().await,
+                    Newer::Own(read) => return Ok(Some(read)),
                     Newer::Ended => return self.after_all().await,
                 },
                 Err(error) => self.doubt.again(error)?,
@@ -151,16 +150,15 @@ impl<'a> Attempt<'a> {
     }
 
     /// What the payload means that is stored instead of the one expected.
-    fn newer(&mut self, payload: Bytes) -> Result<Newer, Error> {
+    fn newer(&self, payload: Bytes) -> Result<Newer, Error> {
         match self.engine.0.codec.decode(&self.key, &payload)? {
-            // Our own mark: a try whose reply was lost had been carried out after all.
-            Content::Stub(stub) if stub.mark == self.mark => Ok(Newer::Own(None)),
             Content::Stub(_) => Ok(Newer::Ended),
             Content::Session(document) => {
                 let own = document.mark == self.mark;
                 let read = Read::new(self.id.clone(), payload, document);
                 if own {
-                    return Ok(Newer::Own(Some(read)));
+                    // A try whose reply was lost had been carried out after all.
+                    return Ok(Newer::Own(read));
                 }
                 if self.doubt.unsure && self.task.counts() {
                     // Somebody wrote after a try of ours that may be part of it, or not.
@@ -194,8 +192,8 @@ impl<'a> Attempt<'a> {
 enum Newer {
     /// The work of another writer.
     Other(Read),
-    /// That of this very flush; `None`: it is under the new key.
-    Own(Option<Read>),
-    /// A stub.
+    /// That of this very flush.
+    Own(Read),
+    /// A stub: that of another request, or what a try of a renew has left.
     Ended,
 }

@@ -37,6 +37,9 @@ impl Shared {
     pub(crate) async fn flush(&self, finally: bool) -> Result<Flushed, Error> {
         let by = self.engine.deadline();
         let Ok(_alone) = timeout_at(by.into(), self.flushing.lock()).await else {
+            if finally {
+                self.hand().pin_id();
+            }
             return Err(Error::not_applied(
                 "another flush of this session took until the deadline",
             ));

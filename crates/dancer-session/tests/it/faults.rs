@@ -238,8 +238,8 @@ async fn a_slow_line_connects_if_there_is_time() {
 /// What a server of our own answers to anything but `PING`.
 type Answers = fn(usize) -> Option<&'static [u8]>;
 
-/// Such a server; counts its connections.
-async fn server_that(answers: Answers) -> (Settings, Arc<AtomicUsize>) {
+/// An engine on such a server, and how many connections that has had.
+async fn engine_on(answers: Answers) -> (SessionEngine, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = Some(listener.local_addr().unwrap().to_string());
     let connections = Arc::new(AtomicUsize::new(0));
@@ -251,13 +251,11 @@ async fn server_that(answers: Answers) -> (Settings, Arc<AtomicUsize>) {
             tokio::spawn(serve(client, answers, Arc::clone(&asked)));
         }
     });
-    (
-        Settings {
-            server,
-            ..Settings::default()
-        },
-        connections,
-    )
+    let settings = Settings {
+        server,
+        ..Settings::default()
+    };
+    (SessionEngine::init(settings).await.unwrap(), connections)
 }
 
 async fn serve(mut client: TcpStream, answers: Answers, asked: Arc<AtomicUsize>) {
@@ -278,8 +276,7 @@ async fn serve(mut client: TcpStream, answers: Answers, asked: Arc<AtomicUsize>)
 
 #[tokio::test]
 async fn r32_a_server_that_hangs_up_is_not_hammered() {
-    let (settings, connections) = server_that(|_| None).await;
-    let engine = SessionEngine::init(settings).await.unwrap();
+    let (engine, connections) = engine_on(|_| None).await;
     assert!(
         engine
             .retrieve(&"A".repeat(43))
@@ -300,8 +297,7 @@ async fn a_server_that_still_loads_is_waited_for() {
         0..3 => Some(b"-LOADING Redis is loading the dataset in memory\r\n"),
         _ => Some(b"$-1\r\n"),
     };
-    let (settings, connections) = server_that(loading).await;
-    let engine = SessionEngine::init(settings).await.unwrap();
+    let (engine, connections) = engine_on(loading).await;
     assert!(engine.retrieve(&"A".repeat(43)).await.unwrap().is_none());
     assert_eq!(
         connections.load(Ordering::SeqCst),
@@ -316,8 +312,7 @@ async fn a_server_that_has_become_a_replica_is_left() {
         0..2 => Some(b"-READONLY You can't write against a read only replica.\r\n"),
         _ => Some(b"$-1\r\n"),
     };
-    let (settings, connections) = server_that(readonly).await;
-    let engine = SessionEngine::init(settings).await.unwrap();
+    let (engine, connections) = engine_on(readonly).await;
     assert!(engine.retrieve(&"A".repeat(43)).await.unwrap().is_none());
     assert_eq!(
         connections.load(Ordering::SeqCst),
@@ -332,8 +327,7 @@ async fn r34_after_an_answer_of_the_wrong_kind_the_connection_is_not_used_any_mo
         0 => Some(b":42\r\n"),
         _ => Some(b"$-1\r\n"),
     };
-    let (settings, connections) = server_that(strange).await;
-    let engine = SessionEngine::init(settings).await.unwrap();
+    let (engine, connections) = engine_on(strange).await;
     assert!(
         engine
             .retrieve(&"A".repeat(43))
