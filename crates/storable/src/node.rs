@@ -1,0 +1,444 @@
+//! Looking at a document: a node, what it is, and what it leads to.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::de;
+use crate::document::{Document, Entry, NodeId, Rare, Stored, What};
+use crate::error::Error;
+use crate::wire::{Shape, Tied, key};
+
+/// One node of a [`Document`]: a scalar, a reference, a container.
+///
+/// Where a hash or an array is asked for, references are followed: in Perl a value that is a hash
+/// is a reference to one.
+#[derive(Clone, Copy)]
+pub struct Node<'d> {
+    document: &'d Document,
+    id: NodeId,
+}
+
+/// What a node is. One kind for each thing that Storable can say.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Kind<'d> {
+    /// A scalar that is undefined.
+    Undef,
+    /// Perl's one constant `undef`; in an array, an element that does not exist.
+    Hole,
+    /// Perl's constant `undef` as an element that exists.
+    ElementUndef,
+    /// Perl's constant for true, which is `1` and `"1"`.
+    Yes,
+    /// Perl's constant for false, which is `0` and `""`.
+    No,
+    /// A boolean, true (Perl 5.36 and later, stored by Storable 3.27 and later).
+    True,
+    /// A boolean, false.
+    False,
+    /// An integer. Integers beyond `i64` are strings, as Perl writes them.
+    Integer(i64),
+    /// A floating point number.
+    Double(f64),
+    /// A string without the UTF-8 flag.
+    Bytes(&'d [u8]),
+    /// A string with the UTF-8 flag: Perl's UTF-8, which also knows characters that Unicode does
+    /// not.
+    Utf8(&'d [u8]),
+    /// A version string as `v5.36.0`.
+    Version {
+        /// How it stood in the source.
+        magic: &'d [u8],
+        /// The string that it is.
+        text: &'d [u8],
+        /// Whether the string has the UTF-8 flag.
+        utf8: bool,
+    },
+    /// A reference.
+    Reference {
+        /// What it refers to.
+        to: Node<'d>,
+        /// Whether it does not keep that alive.
+        weak: bool,
+        /// Whether that is an object whose class overloads operators.
+        overloaded: bool,
+    },
+    /// An array.
+    Array(Array<'d>),
+    /// A hash.
+    Hash(Hash<'d>),
+    /// Code, as source text. It is never run.
+    Code(Node<'d>),
+    /// A regular expression.
+    Regexp {
+        /// The pattern.
+        pattern: &'d [u8],
+        /// Its modifiers, as `msix`.
+        modifiers: &'d [u8],
+    },
+    /// A variable tied to an object.
+    Tied {
+        /// What is tied.
+        variable: Variable<'d>,
+        /// The object it is tied to.
+        object: Node<'d>,
+    },
+    /// An object that its class has frozen by a method of its own (`STORABLE_freeze`).
+    Hook(Hook<'d>),
+}
+
+/// What is tied.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Variable<'d> {
+    /// An array.
+    Array,
+    /// A hash.
+    Hash,
+    /// A scalar.
+    Scalar,
+    /// The element of a tied hash with this key.
+    Key(Node<'d>),
+    /// The element of a tied array with this index.
+    Index(u32),
+}
+
+/// What a class has frozen by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Hook<'d> {
+    document: &'d Document,
+    list: &'d [NodeId],
+    frozen: &'d [u8],
+    shape: Shape,
+    object: NodeId,
+}
+
+/// The elements of an array.
+#[derive(Clone, Copy)]
+pub struct Array<'d> {
+    document: &'d Document,
+    items: &'d [NodeId],
+}
+
+/// The keys and values of a hash, in the order in which they were stored.
+#[derive(Clone, Copy)]
+pub struct Hash<'d> {
+    document: &'d Document,
+    entries: &'d [Entry],
+    restricted: bool,
+}
+
+/// A key of a hash and what stands there.
+#[derive(Clone, Copy)]
+pub struct KeyValue<'d> {
+    document: &'d Document,
+    entry: &'d Entry,
+}
+
+impl<'d> Node<'d> {
+    pub(crate) fn new(document: &'d Document, id: NodeId) -> Self {
+        Self { document, id }
+    }
+
+    /// The number of this node: two nodes with one number are the same variable of Perl's.
+    pub fn id(self) -> NodeId {
+        self.id
+    }
+
+    /// The class it is blessed into.
+    pub fn class(self) -> Option<&'d str> {
+        let class = self.document.classes[self.stored().class.index()?];
+        Some(
+            std::str::from_utf8(class.of(&self.document.text))
+                .expect("names of classes are checked to be ASCII"),
+        )
+    }
+
+    /// What it is.
+    pub fn kind(self) -> Kind<'d> {
+        let document = self.document;
+        let text = &document.text;
+        let node = |id| Node::new(document, id);
+        match self.stored().what {
+            What::Undef => Kind::Undef,
+            What::ImmortalUndef => Kind::Hole,
+            What::ElementUndef => Kind::ElementUndef,
+            What::Yes => Kind::Yes,
+            What::No => Kind::No,
+            What::True => Kind::True,
+            What::False => Kind::False,
+            What::Integer(number) => Kind::Integer(number),
+            What::Double(number) => Kind::Double(number),
+            What::Bytes(span) => Kind::Bytes(span.of(text)),
+            What::Utf8(span) => Kind::Utf8(span.of(text)),
+            What::Reference {
+                to,
+                weak,
+                overloaded,
+            } => Kind::Reference {
+                to: node(to),
+                weak,
+                overloaded,
+            },
+            What::Array(items) => Kind::Array(Array {
+                document,
+                items: &document.items[items.range()],
+            }),
+            What::Hash {
+                entries,
+                restricted,
+                ..
+            } => Kind::Hash(Hash {
+                document,
+                entries: &document.entries[entries.range()],
+                restricted,
+            }),
+            What::Tied {
+                tied,
+                object,
+                place,
+            } => Kind::Tied {
+                variable: match tied {
+                    Tied::Array => Variable::Array,
+                    Tied::Hash => Variable::Hash,
+                    Tied::Scalar => Variable::Scalar,
+                    Tied::Key => Variable::Key(node(NodeId(place))),
+                    Tied::Index => Variable::Index(place),
+                },
+                object: node(object),
+            },
+            What::Code { text } => Kind::Code(node(text)),
+            What::Rare(rare) => self.rare(document.rares[rare as usize]),
+        }
+    }
+
+    fn rare(self, rare: Rare) -> Kind<'d> {
+        let document = self.document;
+        let source = &document.text;
+        match rare {
+            Rare::Version { magic, text, utf8 } => Kind::Version {
+                magic: magic.of(source),
+                text: text.of(source),
+                utf8,
+            },
+            Rare::Regexp { pattern, modifiers } => Kind::Regexp {
+                pattern: pattern.of(source),
+                modifiers: modifiers.of(source),
+            },
+            Rare::Hook {
+                shape,
+                frozen,
+                list,
+                object,
+            } => Kind::Hook(Hook {
+                document,
+                list: &document.items[list.range()],
+                frozen: frozen.of(source),
+                shape,
+                object,
+            }),
+        }
+    }
+
+    /// The node that this reference leads to in the end, or this node if it is none.
+    ///
+    /// # Errors
+    ///
+    /// When references lead back to themselves.
+    pub fn referent(self) -> Result<Self, Error> {
+        let id = self.document.referent(self.id)?;
+        Ok(Self::new(self.document, id))
+    }
+
+    /// The value of a key, if this is a hash or leads to one.
+    pub fn get(self, key: &str) -> Option<Node<'d>> {
+        match self.referent().ok()?.kind() {
+            Kind::Hash(hash) => hash.get(key),
+            _ => None,
+        }
+    }
+
+    /// The value as a Rust type, by the conversions in the [crate's documentation](crate).
+    ///
+    /// # Errors
+    ///
+    /// When it can't be that type, contains itself, or passes the limits of the document; the
+    /// document is as it was.
+    pub fn to<T: Deserialize<'d>>(self) -> Result<T, Error> {
+        de::from_node(self)
+    }
+
+    pub(crate) fn document(self) -> &'d Document {
+        self.document
+    }
+
+    pub(crate) fn stored(self) -> &'d Stored {
+        &self.document.nodes[self.id.index()]
+    }
+
+    /// The kind in a word or two, for messages.
+    pub(crate) fn kind_name(self) -> &'static str {
+        match self.kind() {
+            Kind::Undef | Kind::Hole | Kind::ElementUndef => "undef",
+            Kind::Yes | Kind::No | Kind::True | Kind::False => "a boolean",
+            Kind::Integer(_) => "an integer",
+            Kind::Double(_) => "a floating point number",
+            Kind::Bytes(_) => "a byte string",
+            Kind::Utf8(_) => "a string",
+            Kind::Version { .. } => "a version string",
+            Kind::Reference { .. } => "a reference",
+            Kind::Array(_) => "an array",
+            Kind::Hash(_) => "a hash",
+            Kind::Code(_) => "code",
+            Kind::Regexp { .. } => "a regular expression",
+            Kind::Tied { .. } => "a tied variable",
+            Kind::Hook(_) => "an object frozen by its class",
+        }
+    }
+}
+
+/// Kind and class only: values of a document may be secrets.
+impl fmt::Debug for Node<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.class() {
+            Some(class) => write!(f, "Node({}, blessed as {class})", self.kind_name()),
+            None => write!(f, "Node({})", self.kind_name()),
+        }
+    }
+}
+
+impl<'d> Array<'d> {
+    /// The number of elements, those that do not exist included.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The element at an index counted from 0.
+    pub fn get(&self, index: usize) -> Option<Node<'d>> {
+        let id = *self.items.get(index)?;
+        Some(Node::new(self.document, id))
+    }
+
+    /// The elements, from the first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Node<'d>> + use<'d> {
+        let document = self.document;
+        self.items.iter().map(move |id| Node::new(document, *id))
+    }
+}
+
+impl<'d> Hash<'d> {
+    /// The number of keys, those that are only allowed included.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether no keys may be added (`Hash::Util::lock_keys`).
+    pub fn is_restricted(&self) -> bool {
+        self.restricted
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<Node<'d>> {
+        let text = &self.document.text;
+        // From the end: should a damaged input have a key twice, Perl takes the last.
+        let found = self.entries.iter().rfind(|entry| entry.key.is(key, text))?;
+        (found.key.flags & key::PLACEHOLDER == 0).then(|| Node::new(self.document, found.value))
+    }
+
+    /// The keys with their values, those that are only allowed included.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = KeyValue<'d>> + use<'d> {
+        let document = self.document;
+        self.entries
+            .iter()
+            .map(move |entry| KeyValue { document, entry })
+    }
+}
+
+impl<'d> KeyValue<'d> {
+    /// The key as text: as UTF-8 where Perl says or the bytes are that, else as Latin-1.
+    ///
+    /// # Errors
+    ///
+    /// When it has characters that Unicode does not have.
+    pub fn key(&self) -> Result<std::borrow::Cow<'d, str>, Error> {
+        self.entry.key.as_text(&self.document.text)
+    }
+
+    /// The bytes of the key as Perl holds them.
+    pub fn key_bytes(&self) -> &'d [u8] {
+        self.entry.key.name.of(&self.document.text)
+    }
+
+    /// Whether the bytes of the key are characters in UTF-8.
+    pub fn is_utf8(&self) -> bool {
+        self.entry.key.flags & key::UTF8 != 0
+    }
+
+    /// Whether the bytes of the key are Latin-1 and were characters for the program.
+    pub fn was_utf8(&self) -> bool {
+        self.entry.key.flags & key::WAS_UTF8 != 0
+    }
+
+    /// Whether the value is read-only in a restricted hash.
+    pub fn is_locked(&self) -> bool {
+        self.entry.key.flags & key::LOCKED != 0
+    }
+
+    /// Whether the key is only allowed in a restricted hash, and not there.
+    pub fn is_placeholder(&self) -> bool {
+        self.entry.key.flags & key::PLACEHOLDER != 0
+    }
+
+    /// The value.
+    pub fn value(&self) -> Node<'d> {
+        Node::new(self.document, self.entry.value)
+    }
+}
+
+impl<'d> Hook<'d> {
+    /// The string that the class has made of the object.
+    pub fn frozen(&self) -> &'d [u8] {
+        self.frozen
+    }
+
+    /// What the class has asked to be stored with it.
+    pub fn list(&self) -> impl ExactSizeIterator<Item = Node<'d>> + use<'d> {
+        let document = self.document;
+        self.list.iter().map(move |id| Node::new(document, *id))
+    }
+
+    /// What the object was tied to, if it was a tied variable.
+    pub fn tied_to(&self) -> Option<Node<'d>> {
+        let tied = self.shape.is_tied();
+        tied.then(|| Node::new(self.document, self.object))
+    }
+}
+
+impl fmt::Debug for Array<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Array({} elements)", self.items.len())
+    }
+}
+
+impl fmt::Debug for Hash<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hash({} keys)", self.entries.len())
+    }
+}
+
+impl fmt::Debug for KeyValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyValue({:?})", self.value())
+    }
+}
