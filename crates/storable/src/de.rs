@@ -12,7 +12,7 @@ use serde::forward_to_deserialize_any;
 
 use crate::document::Document;
 use crate::error::Error;
-use crate::node::{Kind, KeyValue, Node};
+use crate::node::{KeyValue, Kind, Node};
 use crate::number::{self, Number};
 use crate::text;
 use crate::value;
@@ -139,10 +139,14 @@ impl<'d> Deserializer<'d, '_> {
         }
     }
 
-    /// Enters a container: one level of depth for as long as `visit` runs.
+    /// Enters a container: deeper by it and by the reference to it for as long as `visit` runs.
     fn within<R>(&self, visit: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
         let depth = &self.budget.depth;
-        match depth.get().checked_sub(1) {
+        let levels = match self.node.kind() {
+            Kind::Reference { .. } => 2,
+            _ => 1,
+        };
+        match depth.get().checked_sub(levels) {
             Some(left) => depth.set(left),
             None => {
                 return Err(Error::value(format!(
@@ -152,7 +156,7 @@ impl<'d> Deserializer<'d, '_> {
             }
         }
         let result = visit();
-        depth.set(depth.get() + 1);
+        depth.set(depth.get() + levels);
         result
     }
 
@@ -286,11 +290,7 @@ impl<'d> de::Deserializer<'d> for Deserializer<'d, '_> {
         }
     }
 
-    fn deserialize_tuple<V: Visitor<'d>>(
-        self,
-        _len: usize,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
+    fn deserialize_tuple<V: Visitor<'d>>(self, _len: usize, visitor: V) -> Result<V::Value, Error> {
         self.deserialize_seq(visitor)
     }
 

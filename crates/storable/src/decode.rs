@@ -1,6 +1,6 @@
 //! Items to nodes: tags, classes, and what is open, on a stack of our own.
 
-use crate::document::{ClassId, Document, Entry, NodeId, Rare, Stored, What};
+use crate::document::{ClassId, Document, Entry, NodeId, Rare, Stored, What, Word};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::wire::{Class, HookFlags, Item, Key, RESTRICTED, Reader, Shape, Span, Tied};
@@ -152,8 +152,8 @@ impl Decoder<'_> {
             Item::No => What::No,
             Item::True => What::True,
             Item::False => What::False,
-            Item::Integer(number) => What::Integer(number),
-            Item::Double(number) => What::Double(number),
+            Item::Integer(number) => What::Integer(Word::of_integer(number)),
+            Item::Double(number) => What::Double(Word::of_double(number)),
             Item::Bytes(span) => What::Bytes(span),
             Item::Utf8(span) => What::Utf8(span),
             Item::Version(magic) => self.version(magic)?,
@@ -223,7 +223,10 @@ impl Decoder<'_> {
             ));
         }
         if class != ClassId::NONE && !what.can_be_blessed() {
-            return Err(Error::malformed(at, "a constant of Perl's can't be blessed"));
+            return Err(Error::malformed(
+                at,
+                "a constant of Perl's can't be blessed",
+            ));
         }
         make_room(nodes, 1, self.reader.remaining() + 1);
         let id = NodeId(nodes.len() as u32);

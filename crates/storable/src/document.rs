@@ -86,6 +86,7 @@ impl ClassId {
     }
 }
 
+/// What a node is, in 12 bytes: documents have many nodes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum What {
     Undef,
@@ -95,8 +96,8 @@ pub(crate) enum What {
     No,
     True,
     False,
-    Integer(i64),
-    Double(f64),
+    Integer(Word),
+    Double(Word),
     Bytes(Span),
     Utf8(Span),
     Reference {
@@ -124,6 +125,30 @@ pub(crate) enum What {
     /// In `rares`.
     Rare(u32),
 }
+
+/// 64 bits that may stand anywhere, so that a node need not stand at a multiple of 8.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Word([u8; 8]);
+
+impl Word {
+    pub(crate) fn of_integer(number: i64) -> Self {
+        Self(number.to_ne_bytes())
+    }
+
+    pub(crate) fn of_double(number: f64) -> Self {
+        Self(number.to_ne_bytes())
+    }
+
+    pub(crate) fn integer(self) -> i64 {
+        i64::from_ne_bytes(self.0)
+    }
+
+    pub(crate) fn double(self) -> f64 {
+        f64::from_ne_bytes(self.0)
+    }
+}
+
+const _: () = assert!(size_of::<Stored>() == 16);
 
 /// One key of a hash and its value.
 #[derive(Debug, Clone, Copy)]
@@ -281,7 +306,8 @@ impl Document {
         // More than once only in a damaged input that has a key twice: Perl takes the last.
         while let Some(at) = self.position(hash.entries, key) {
             found |= self.entries[at].key.flags & key::PLACEHOLDER == 0;
-            self.entries.copy_within(at + 1..hash.entries.range().end, at);
+            self.entries
+                .copy_within(at + 1..hash.entries.range().end, at);
             hash.entries.len -= 1;
             self.nodes[hash.id.index()].what = hash.what();
         }

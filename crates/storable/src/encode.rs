@@ -45,10 +45,20 @@ struct Encoder<'a> {
 
 /// Something that has begun, and which of its items is written now.
 enum Open {
-    Array { next: usize, end: usize },
-    Hash { next: usize, end: usize, flagged: bool },
+    Array {
+        next: usize,
+        end: usize,
+    },
+    Hash {
+        next: usize,
+        end: usize,
+        flagged: bool,
+    },
     Reference,
-    Tied { tied: Tied, place: u32 },
+    Tied {
+        tied: Tied,
+        place: u32,
+    },
     Hook(HookOpen),
 }
 
@@ -101,8 +111,8 @@ impl Encoder<'_> {
             What::No => Item::No,
             What::True => Item::True,
             What::False => Item::False,
-            What::Integer(number) => Item::Integer(number),
-            What::Double(number) => Item::Double(number),
+            What::Integer(number) => Item::Integer(number.integer()),
+            What::Double(number) => Item::Double(number.double()),
             What::Bytes(span) => Item::Bytes(span),
             What::Utf8(span) => Item::Utf8(span),
             What::Reference {

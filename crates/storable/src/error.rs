@@ -114,6 +114,14 @@ impl serde::de::Error for Error {
             unnamed(found)
         ))
     }
+
+    fn unknown_variant(_found: &str, expected: &'static [&'static str]) -> Self {
+        Self::value(format!("expected one of the variants {}", expected.join(", ")))
+    }
+
+    fn unknown_field(_found: &str, expected: &'static [&'static str]) -> Self {
+        Self::value(format!("expected only the keys {}", expected.join(", ")))
+    }
 }
 
 impl serde::ser::Error for Error {

@@ -168,8 +168,8 @@ impl<'d> Node<'d> {
             What::No => Kind::No,
             What::True => Kind::True,
             What::False => Kind::False,
-            What::Integer(number) => Kind::Integer(number),
-            What::Double(number) => Kind::Double(number),
+            What::Integer(number) => Kind::Integer(number.integer()),
+            What::Double(number) => Kind::Double(number.double()),
             What::Bytes(span) => Kind::Bytes(span.of(text)),
             What::Utf8(span) => Kind::Utf8(span.of(text)),
             What::Reference {
@@ -418,10 +418,15 @@ impl<'d> Hook<'d> {
         self.list.iter().map(move |id| Node::new(document, *id))
     }
 
-    /// What the object was tied to, if it was a tied variable.
-    pub fn tied_to(&self) -> Option<Node<'d>> {
-        let tied = self.shape.is_tied();
-        tied.then(|| Node::new(self.document, self.object))
+    /// What is tied, and to which object, if what was frozen is a tied variable.
+    pub fn tied(&self) -> Option<(Variable<'d>, Node<'d>)> {
+        let variable = match self.shape {
+            Shape::Scalar | Shape::Array | Shape::Hash => return None,
+            Shape::TiedScalar => Variable::Scalar,
+            Shape::TiedArray => Variable::Array,
+            Shape::TiedHash => Variable::Hash,
+        };
+        Some((variable, Node::new(self.document, self.object)))
     }
 }
 

@@ -99,7 +99,10 @@ mod tests {
             ("+5", Some(Number::Integer(5))),
             (" 12", Some(Number::Integer(12))),
             ("12\n", Some(Number::Integer(12))),
-            ("18446744073709551615", Some(Number::Integer(u64::MAX.into()))),
+            (
+                "18446744073709551615",
+                Some(Number::Integer(u64::MAX.into())),
+            ),
             ("0 but true", Some(Number::Integer(0))),
             (".5", Some(Number::Double(0.5))),
             ("5.", Some(Number::Double(5.0))),
@@ -149,7 +152,16 @@ mod tests {
 
     #[test]
     fn exact_text_leads_back_to_every_bit() {
-        for number in [0.1, 0.1 + 0.2, -0.0, f64::MAX, f64::MIN_POSITIVE, 5e-324, 1e15, 2.5] {
+        for number in [
+            0.1,
+            0.1 + 0.2,
+            -0.0,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            5e-324,
+            1e15,
+            2.5,
+        ] {
             let text = exact(number);
             assert_eq!(text.parse::<f64>().unwrap().to_bits(), number.to_bits());
             assert!(parse(text.as_bytes()).is_some(), "{text}");

@@ -6,7 +6,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant,
 };
 
-use crate::document::{Document, Entry, NodeId, What};
+use crate::document::{Document, Entry, NodeId, What, Word};
 use crate::error::Error;
 use crate::text;
 use crate::wire::{Key, Span};
@@ -78,7 +78,7 @@ impl<'a> Serializer<'a> {
     /// Integers beyond `i64` are strings of digits, as Perl writes them.
     fn integer(self, number: impl TryInto<i64> + ToString + Copy) -> Result<Added, Error> {
         match number.try_into() {
-            Ok(number) => self.scalar(What::Integer(number)),
+            Ok(number) => self.scalar(What::Integer(Word::of_integer(number))),
             Err(_) => self.bytes(number.to_string().as_bytes()),
         }
     }
@@ -162,7 +162,7 @@ impl<'a> ser::Serializer for Serializer<'a> {
     }
 
     fn serialize_f64(self, value: f64) -> Result<Added, Error> {
-        self.scalar(What::Double(value))
+        self.scalar(What::Double(Word::of_double(value)))
     }
 
     fn serialize_char(self, value: char) -> Result<Added, Error> {
@@ -357,7 +357,7 @@ fn key<T: Serialize + ?Sized>(document: &mut Document, key: &T) -> Result<Key, E
             let name = text::of_utf8(name.of(&document.text))?.to_owned();
             document.new_key(&name)
         }
-        What::Integer(number) => document.new_key(&number.to_string()),
+        What::Integer(number) => document.new_key(&number.integer().to_string()),
         _ => Err(Error::value(
             "expected a string or an integer as the key of a hash",
         )),
@@ -382,11 +382,7 @@ fn finish(document: &mut Document, what: What, variant: Option<&str>) -> Result<
 }
 
 /// A variant with contents is a hash with one key.
-fn variant_hash(
-    document: &mut Document,
-    variant: &str,
-    contents: NodeId,
-) -> Result<Added, Error> {
+fn variant_hash(document: &mut Document, variant: &str, contents: NodeId) -> Result<Added, Error> {
     let key = document.new_key(variant)?;
     let entry = Entry {
         key,

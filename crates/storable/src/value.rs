@@ -120,7 +120,9 @@ impl<'de> Visitor<'de> for Tree {
         while let Some((key, value)) = entries.next_entry::<String, Value>()? {
             // Two keys of Perl's may be one as text: better no answer than half of one.
             if hash.insert(key, value).is_some() {
-                return Err(A::Error::custom("a hash with two keys that are the same text"));
+                return Err(A::Error::custom(
+                    "a hash with two keys that are the same text",
+                ));
             }
         }
         Ok(Value::Hash(hash))

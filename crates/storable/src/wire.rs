@@ -139,7 +139,7 @@ pub(crate) mod key {
 }
 
 /// The only flag of a hash: no keys may be added.
-pub(crate) const RESTRICTED: u8 = 0x80;
+pub(crate) const RESTRICTED: u8 = 0x01;
 
 /// Flags of a hook, as they stand in the input.
 #[derive(Debug, Clone, Copy)]
@@ -374,7 +374,7 @@ impl<'a> Reader<'a> {
         if flags & !RESTRICTED != 0 {
             return Err(Error::malformed(
                 start,
-                format!("expected flags of a hash, 0 or 0x80, found {flags:#x}"),
+                format!("expected flags of a hash, 0 or 1, found {flags:#x}"),
             ));
         }
         let len = self.n32()?;
@@ -548,7 +548,10 @@ impl<'a> Reader<'a> {
         if len as usize > Limits::CLASS_NAME {
             return Err(Error::limit(
                 start,
-                format!("a class name of {len} bytes, more than {}", Limits::CLASS_NAME),
+                format!(
+                    "a class name of {len} bytes, more than {}",
+                    Limits::CLASS_NAME
+                ),
             ));
         }
         let name = self.string(len)?;
@@ -850,11 +853,13 @@ impl<'a> Writer<'a> {
         match (self.native, i32::try_from(number)) {
             (Some(Native { integer: 8, .. }), _) => {
                 self.out.push(6);
-                self.out.extend_from_slice(&self.ordered(number.to_le_bytes()));
+                self.out
+                    .extend_from_slice(&self.ordered(number.to_le_bytes()));
             }
             (Some(_), Ok(number)) => {
                 self.out.push(6);
-                self.out.extend_from_slice(&self.ordered(number.to_le_bytes()));
+                self.out
+                    .extend_from_slice(&self.ordered(number.to_le_bytes()));
             }
             (None, Ok(number)) => {
                 self.out.push(9);
@@ -868,7 +873,8 @@ impl<'a> Writer<'a> {
     fn double(&mut self, number: f64) {
         if self.native.is_some() {
             self.out.push(7);
-            self.out.extend_from_slice(&self.ordered(number.to_le_bytes()));
+            self.out
+                .extend_from_slice(&self.ordered(number.to_le_bytes()));
         } else {
             self.string(10, 1, crate::number::exact(number).as_bytes());
         }
@@ -893,7 +899,8 @@ impl<'a> Writer<'a> {
 
     #[inline]
     pub(crate) fn n32(&mut self, number: u32) {
-        self.out.extend_from_slice(&self.ordered(number.to_le_bytes()));
+        self.out
+            .extend_from_slice(&self.ordered(number.to_le_bytes()));
     }
 
     #[inline]
