@@ -116,7 +116,10 @@ impl serde::de::Error for Error {
     }
 
     fn unknown_variant(_found: &str, expected: &'static [&'static str]) -> Self {
-        Self::value(format!("expected one of the variants {}", expected.join(", ")))
+        Self::value(format!(
+            "expected one of the variants {}",
+            expected.join(", ")
+        ))
     }
 
     fn unknown_field(_found: &str, expected: &'static [&'static str]) -> Self {

@@ -31,7 +31,7 @@ const REFUSED: [(&str, &str); 6] = [
 /// The table has documents with more classes than the default lets through.
 pub(crate) fn limits() -> Limits {
     Limits {
-        classes: 1000,
+        classes: 2000,
         ..Limits::default()
     }
 }

@@ -1,0 +1,42 @@
+//! How fast it is, next to what a user would take instead, in one run on one machine:
+//! `cargo run --release -p bench`.
+
+mod storable;
+mod table;
+
+use clap::{Parser, Subcommand};
+
+/// Measures, and prints a table of medians and ratios.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// What to measure; everything if nothing is named.
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Print JSON instead of the table.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Fewer and shorter rounds: seconds instead of a minute, and a wider spread.
+    #[arg(long, global = true)]
+    quick: bool,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Reading and writing Perl's Storable, against Perl's own.
+    Storable,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    if cfg!(debug_assertions) {
+        eprintln!("This is a debug build: the figures mean nothing. Use --release.");
+    }
+    let rows = match arguments.what {
+        None | Some(What::Storable) => storable::measure(arguments.quick),
+    };
+    match arguments.json {
+        true => table::print_json(&rows),
+        false => table::print(&rows),
+    }
+}
