@@ -87,7 +87,7 @@ impl Encoder<'_> {
 
     /// Writes one item; the first node inside it, if there is one.
     fn node(&mut self, id: NodeId) -> Result<Option<NodeId>, Error> {
-        let stored = &self.document.nodes[id.index()];
+        let stored = self.document.nodes[id.index()];
         // There is only one immortal undef, and yet Perl numbers it each time.
         let immortal = matches!(stored.what, What::ImmortalUndef | What::ElementUndef);
         if let Some(tag) = self.tags[id.index()].checked_sub(1)
@@ -97,13 +97,47 @@ impl Encoder<'_> {
             return Ok(None);
         }
         self.tag(id);
-        if let Some(class) = stored.class.index()
-            && !self.is_hook(stored.what)
-        {
+        if let Some(hook) = self.as_hook(id, stored.what) {
+            return self.hook(hook);
+        }
+        if let Some(class) = stored.class.index() {
             let class = self.class(class);
             self.writer.item(Item::Bless(class));
         }
-        let item = match stored.what {
+        match stored.what {
+            What::Reference {
+                to,
+                weak,
+                overloaded,
+            } => {
+                self.writer.item(Item::Reference { weak, overloaded });
+                self.open(Open::Reference, to)
+            }
+            What::Array(items) => self.array(items),
+            What::Hash {
+                entries,
+                restricted,
+                flagged,
+            } => self.hash(entries, restricted, flagged),
+            What::Tied {
+                tied,
+                object,
+                place,
+            } => {
+                self.writer.item(Item::Tied(tied));
+                self.open(Open::Tied { tied, place }, object)
+            }
+            leaf => {
+                let item = self.leaf(leaf);
+                self.writer.item(item);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The item of what has no nodes inside, after what stands before it.
+    fn leaf(&mut self, what: What) -> Item {
+        match what {
             What::Undef => Item::Undef,
             What::ImmortalUndef => Item::ImmortalUndef,
             What::ElementUndef => Item::ElementUndef,
@@ -115,36 +149,10 @@ impl Encoder<'_> {
             What::Double(number) => Item::Double(number.double()),
             What::Bytes(span) => Item::Bytes(span),
             What::Utf8(span) => Item::Utf8(span),
-            What::Reference {
-                to,
-                weak,
-                overloaded,
-            } => {
-                self.writer.item(Item::Reference { weak, overloaded });
-                return self.open(Open::Reference, to);
-            }
-            What::Array(items) => return self.array(items),
-            What::Hash {
-                entries,
-                restricted,
-                flagged,
-            } => return self.hash(entries, restricted, flagged),
-            What::Tied {
-                tied,
-                object,
-                place,
-            } => {
-                self.writer.item(Item::Tied(tied));
-                return self.open(Open::Tied { tied, place }, object);
-            }
             What::Code { text } => {
                 self.writer.item(Item::Code);
                 self.tag(text);
-                match self.document.nodes[text.index()].what {
-                    What::Utf8(span) => Item::Utf8(span),
-                    What::Bytes(span) => Item::Bytes(span),
-                    _ => unreachable!("code has a string as its text"),
-                }
+                self.leaf(self.document.nodes[text.index()].what)
             }
             What::Rare(rare) => match self.document.rares[rare as usize] {
                 Rare::Version { magic, text, utf8 } => {
@@ -155,25 +163,32 @@ impl Encoder<'_> {
                     }
                 }
                 Rare::Regexp { pattern, modifiers } => Item::Regexp { pattern, modifiers },
-                Rare::Hook {
-                    shape,
-                    frozen,
-                    list,
-                    object,
-                } => {
-                    return self.hook(HookOpen {
-                        id,
-                        shape,
-                        frozen,
-                        list,
-                        object,
-                        written: 0,
-                    });
-                }
+                Rare::Hook { .. } => unreachable!("hooks are written by `hook`"),
             },
-        };
-        self.writer.item(item);
-        Ok(None)
+            What::Reference { .. } | What::Array(_) | What::Hash { .. } | What::Tied { .. } => {
+                unreachable!("what has nodes inside is written by `node`")
+            }
+        }
+    }
+
+    fn as_hook(&self, id: NodeId, what: What) -> Option<HookOpen> {
+        let What::Rare(rare) = what else { return None };
+        match self.document.rares[rare as usize] {
+            Rare::Hook {
+                shape,
+                frozen,
+                list,
+                object,
+            } => Some(HookOpen {
+                id,
+                shape,
+                frozen,
+                list,
+                object,
+                written: 0,
+            }),
+            Rare::Version { .. } | Rare::Regexp { .. } => None,
+        }
     }
 
     /// What comes after an item that is whole; closes what is complete with it.
@@ -252,11 +267,6 @@ impl Encoder<'_> {
                 Class::New(self.document.classes[class])
             }
         }
-    }
-
-    fn is_hook(&self, what: What) -> bool {
-        matches!(what, What::Rare(rare)
-            if matches!(self.document.rares[rare as usize], Rare::Hook { .. }))
     }
 
     fn array(&mut self, items: Span) -> Result<Option<NodeId>, Error> {

@@ -465,7 +465,9 @@ impl<'a> Reader<'a> {
             true => self.take::<1>("the flags of a key")?[0],
             false => 0,
         };
-        if flags & !(key::UTF8 | key::WAS_UTF8 | key::LOCKED | key::PLACEHOLDER) != 0 {
+        let known = key::UTF8 | key::WAS_UTF8 | key::LOCKED | key::PLACEHOLDER;
+        let both = key::UTF8 | key::WAS_UTF8;
+        if flags & !known != 0 || flags & both == both {
             return Err(Error::malformed(
                 start,
                 match flags & key::SCALAR {

@@ -1,6 +1,13 @@
 //! Memory bounded by the input. A program of its own with one test, since it counts what the whole
 //! process allocates.
 
+// A test says what it expects by failing, and what it started from by printing it.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(
+    clippy::print_stdout,
+    reason = "shown when a test fails, or with --no-capture"
+)]
+
 use std::path::Path;
 
 use peak_alloc::PeakAlloc;

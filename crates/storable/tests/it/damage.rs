@@ -3,17 +3,9 @@
 
 use storable::{Document, Limits};
 
+use crate::perl;
 use crate::rendering::render;
 use crate::vectors::{limits, vectors};
-
-/// Vectors up to this length have every byte changed; with `DANCER_SESSION_LONG`, all but the ones
-/// that only show a length.
-fn longest() -> usize {
-    match std::env::var_os("DANCER_SESSION_LONG") {
-        None => 300,
-        Some(_) => 3_000,
-    }
-}
 
 #[test]
 fn r38_every_truncation_is_an_error() {
@@ -28,8 +20,10 @@ fn r38_every_truncation_is_an_error() {
 
 #[test]
 fn r38_every_change_of_a_byte_gives_an_answer_that_can_be_written() {
+    // In the short form without the longest; those only show a length.
+    let longest = perl::short_or_long(300, 3_000);
     let (mut read, mut refused) = (0, 0);
-    for vector in vectors().filter(|vector| vector.bytes.len() <= longest()) {
+    for vector in vectors().filter(|vector| vector.bytes.len() <= longest) {
         let mut bytes = vector.bytes.clone();
         for at in 0..bytes.len() {
             let old = bytes[at];
@@ -68,7 +62,7 @@ fn r38_bytes_after_the_end_are_an_error() {
 fn again(document: &Document, limits: Limits) {
     let encoded = document.encode().unwrap();
     let again = Document::decode_with(&encoded, limits)
-        .unwrap_or_else(|error| panic!("{error}: {}", crate::perl::to_hex(&encoded)));
+        .unwrap_or_else(|error| panic!("{error}: {}", perl::to_hex(&encoded)));
     // The text of both is compared where it is cheap: a change of one byte changes one node.
     if encoded.len() < 200 {
         assert_eq!(render(document), render(&again));

@@ -1,32 +1,17 @@
 //! Against a real Perl: it freezes random structures, we read, change and write them, and it
 //! compares what it thaws with what it has changed itself.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::process::Command;
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use storable::{Document, Kind, Limits, Node, NodeId};
 
-use crate::perl::{Perl, from_hex, to_hex};
-
-/// Pairs of a structure and its changes; with `DANCER_SESSION_LONG`, many more.
-const SHORT: u64 = 5_000;
-const LONG: u64 = 100_000;
+use crate::perl::{self, Perl, from_hex, to_hex};
 
 #[test]
 fn r43_what_perl_freezes_and_we_change_perl_thaws_as_if_it_had_changed_it_itself() {
-    let long = std::env::var_os("DANCER_SESSION_LONG").is_some();
-    let count = if long { LONG } else { SHORT };
-    let start = std::env::var("STORABLE_SEED").map_or_else(
-        |_| {
-            SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap()
-                .as_nanos() as u64
-                % (1 << 40)
-        },
-        |seed| seed.parse().expect("STORABLE_SEED is a number"),
-    );
-    println!("{count} structures from STORABLE_SEED={start}");
+    let count = perl::short_or_long(5_000, 100_000);
+    let start = perl::seed();
     let mut perl = Perl::start();
     let (mut bytes, mut edits) = (0, 0);
     for seed in start..start + count {
@@ -48,8 +33,20 @@ fn r43_what_perl_freezes_and_we_change_perl_thaws_as_if_it_had_changed_it_itself
         let verdict = perl.ask(&format!("check {seed} {}", to_hex(&written)));
         assert_eq!(verdict, "same", "STORABLE_SEED={seed} {dialect} {changes}");
     }
-    println!("{bytes} bytes, {edits} changes");
+    println!("{count} structures of {bytes} bytes, {edits} changes");
     assert!(edits > count, "hardly any changes: {edits}");
+}
+
+#[test]
+fn r43_the_comparison_notices_every_kind_of_damage() {
+    let seeds = perl::short_or_long("50", "2000");
+    let output = Command::new("perl")
+        .arg(perl::folder().join("differential.pl"))
+        .args(["--self-test", seeds])
+        .output()
+        .expect("there is no `perl` program: install perl");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
 }
 
 fn limits() -> Limits {

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where the Perl programs of these tests are.
 pub(crate) fn folder() -> PathBuf {
@@ -35,10 +36,16 @@ impl Perl {
     pub(crate) fn ask(&mut self, request: &str) -> String {
         let requests = self.child.stdin.as_mut().expect("the input is a pipe");
         writeln!(requests, "{request}").expect("Perl takes a request");
-        let mut answer = String::new();
-        let len = self.answers.read_line(&mut answer).expect("Perl answers");
-        assert!(len > 0, "Perl has ended at {:.200}", request);
-        answer.trim_end_matches('\n').to_owned()
+        let mut answer = Vec::new();
+        let len = self
+            .answers
+            .read_until(b'\n', &mut answer)
+            .expect("Perl answers");
+        assert!(len > 0, "Perl has ended at {request:.200}");
+        // Perl's own messages may quote bytes of the input.
+        String::from_utf8_lossy(&answer)
+            .trim_end_matches('\n')
+            .to_owned()
     }
 }
 
@@ -48,6 +55,30 @@ impl Drop for Perl {
         drop(self.child.stdin.take());
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Where a random test starts, and what to set to see the same again.
+pub(crate) fn seed() -> u64 {
+    let now = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_nanos() as u64
+    };
+    let seed = std::env::var("STORABLE_SEED").map_or_else(
+        |_| now() % (1 << 40),
+        |seed| seed.parse().expect("STORABLE_SEED is a number"),
+    );
+    println!("STORABLE_SEED={seed}");
+    seed
+}
+
+/// The first number, or the second in the long form of the tests.
+pub(crate) fn short_or_long<T>(short: T, long: T) -> T {
+    match std::env::var_os("DANCER_SESSION_LONG") {
+        None => short,
+        Some(_) => long,
     }
 }
 

@@ -8,6 +8,7 @@ use strict;
 use warnings;
 use FindBin ();
 use lib "$FindBin::Bin/lib";
+use File::Path qw(make_path);
 use File::Temp ();
 use Storable ();
 use CasePad;
@@ -108,7 +109,7 @@ sub print_table {
 sub write_corpus {
     my ($directory, @rows) = @_;
     die "--corpus needs a directory\n" if $directory eq '';
-    mkdir $directory or die "$directory: $!\n" if !-d $directory;
+    make_path($directory);
     for my $row (@rows) {
         my $path = "$directory/$row->{name}.$row->{dialect}.bin";
         open my $out, '>:raw', $path or die "$path: $!\n";
