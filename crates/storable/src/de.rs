@@ -1,18 +1,18 @@
 //! Nodes to Rust types: the Perl-minded conversions, one direction. `ser` is the other.
 
+#[macro_use]
+mod same;
+mod parts;
+
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use serde::de::value::{BorrowedStrDeserializer, StringDeserializer};
-use serde::de::{
-    self, Deserialize, DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess,
-    SeqAccess, VariantAccess, Visitor,
-};
-use serde::forward_to_deserialize_any;
+use serde::de::{self, Deserialize, DeserializeOwned, IntoDeserializer, Visitor};
 
+use self::parts::{Elements, Pairs, Variant};
 use crate::document::Document;
 use crate::error::Error;
-use crate::node::{KeyValue, Kind, Node};
+use crate::node::{Kind, Node};
 use crate::number::{self, Number};
 use crate::text;
 use crate::value;
@@ -208,15 +208,6 @@ fn visit_integer<'d, V: Visitor<'d>>(number: i128, visitor: V) -> Result<V::Valu
     }
 }
 
-/// Methods that all do the same.
-macro_rules! same {
-    ($same:ident: $($method:ident)*) => {
-        $(fn $method<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, Error> {
-            self.$same(visitor)
-        })*
-    };
-}
-
 impl<'d> de::Deserializer<'d> for Deserializer<'d, '_> {
     type Error = Error;
 
@@ -345,184 +336,5 @@ impl<'d> de::Deserializer<'d> for Deserializer<'d, '_> {
     /// What is ignored is not even walked through.
     fn deserialize_ignored_any<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_unit()
-    }
-}
-
-/// Deserializes the value at `node`, one visit poorer.
-fn value<'d, S: DeserializeSeed<'d>>(
-    seed: S,
-    node: Node<'d>,
-    budget: &Budget,
-) -> Result<S::Value, Error> {
-    match budget.values.get().checked_sub(1) {
-        Some(left) => budget.values.set(left),
-        None => {
-            return Err(Error::limit(
-                None,
-                format!(
-                    "more than {} values, shared ones counted each time",
-                    node.document().limits.nodes
-                ),
-            ));
-        }
-    }
-    seed.deserialize(Deserializer { node, budget })
-}
-
-/// Deserializes the name of an entry.
-fn key<'d, S: DeserializeSeed<'d>>(seed: S, entry: &KeyValue<'d>) -> Result<S::Value, Error> {
-    seed.deserialize(KeyDeserializer(entry.key()?))
-}
-
-struct Elements<'b, I> {
-    items: I,
-    budget: &'b Budget,
-}
-
-impl<'d, I: ExactSizeIterator<Item = Node<'d>>> SeqAccess<'d> for Elements<'_, I> {
-    type Error = Error;
-
-    fn next_element_seed<S: DeserializeSeed<'d>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Error> {
-        let node = self.items.next();
-        node.map(|node| value(seed, node, self.budget)).transpose()
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.items.len())
-    }
-}
-
-struct Pairs<'d, 'b, I> {
-    entries: I,
-    value: Option<Node<'d>>,
-    budget: &'b Budget,
-}
-
-impl<'d, I: Iterator<Item = KeyValue<'d>>> MapAccess<'d> for Pairs<'d, '_, I> {
-    type Error = Error;
-
-    fn next_key_seed<S: DeserializeSeed<'d>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Error> {
-        let Some(entry) = self.entries.find(|entry| !entry.is_placeholder()) else {
-            return Ok(None);
-        };
-        self.value = Some(entry.value());
-        key(seed, &entry).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'d>>(&mut self, seed: S) -> Result<S::Value, Error> {
-        let node = self.value.take();
-        let node = node.ok_or_else(|| Error::value("a value was asked for before its key"))?;
-        value(seed, node, self.budget)
-    }
-}
-
-/// A variant with its contents: the only entry of a hash.
-struct Variant<'d, 'b> {
-    entry: KeyValue<'d>,
-    budget: &'b Budget,
-}
-
-impl<'d, 'b> EnumAccess<'d> for Variant<'d, 'b> {
-    type Error = Error;
-    type Variant = Deserializer<'d, 'b>;
-
-    fn variant_seed<S: DeserializeSeed<'d>>(
-        self,
-        seed: S,
-    ) -> Result<(S::Value, Self::Variant), Error> {
-        let contents = Deserializer {
-            node: self.entry.value(),
-            budget: self.budget,
-        };
-        Ok((key(seed, &self.entry)?, contents))
-    }
-}
-
-impl<'d> VariantAccess<'d> for Deserializer<'d, '_> {
-    type Error = Error;
-
-    fn unit_variant(self) -> Result<(), Error> {
-        de::Deserialize::deserialize(self)
-    }
-
-    fn newtype_variant_seed<S: DeserializeSeed<'d>>(self, seed: S) -> Result<S::Value, Error> {
-        value(seed, self.node, self.budget)
-    }
-
-    fn tuple_variant<V: Visitor<'d>>(self, _len: usize, visitor: V) -> Result<V::Value, Error> {
-        de::Deserializer::deserialize_seq(self, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'d>>(
-        self,
-        _fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        de::Deserializer::deserialize_map(self, visitor)
-    }
-}
-
-/// The name of an entry: text, and a number where one is asked for.
-struct KeyDeserializer<'d>(Cow<'d, str>);
-
-impl<'d> KeyDeserializer<'d> {
-    fn integer<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, Error> {
-        match number::parse(self.0.as_bytes()) {
-            Some(Number::Integer(number)) => visit_integer(number, visitor),
-            _ => Err(Error::value("expected a key that is an integer")),
-        }
-    }
-}
-
-impl<'d> de::Deserializer<'d> for KeyDeserializer<'d> {
-    type Error = Error;
-
-    same! { integer:
-        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
-        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
-    }
-
-    fn deserialize_any<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, Error> {
-        visit_text(self.0, visitor)
-    }
-
-    fn deserialize_option<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'d>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'d>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        match self.0 {
-            Cow::Borrowed(text) => {
-                BorrowedStrDeserializer::new(text).deserialize_enum(name, variants, visitor)
-            }
-            Cow::Owned(text) => {
-                StringDeserializer::new(text).deserialize_enum(name, variants, visitor)
-            }
-        }
-    }
-
-    forward_to_deserialize_any! {
-        <V: Visitor<'d>>
-        bool f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map
-        struct identifier ignored_any
     }
 }

@@ -1,9 +1,11 @@
 //! Items to nodes: tags, classes, and what is open, on a stack of our own.
 
+mod hook;
+
 use crate::document::{ClassId, Document, Entry, NodeId, Rare, Stored, What, Word};
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::wire::{Class, HookFlags, Item, Key, RESTRICTED, Reader, Shape, Span, Tied};
+use crate::wire::{Class, Item, Key, RESTRICTED, Reader, Shape, Span};
 
 pub(crate) fn document(input: &[u8], limits: Limits) -> Result<Document, Error> {
     if input.len() > limits.size {
@@ -413,88 +415,6 @@ impl Decoder<'_> {
     fn rare(&mut self, rare: Rare) -> What {
         self.document.rares.push(rare);
         What::Rare((self.document.rares.len() - 1) as u32)
-    }
-
-    /// After the object of something tied: true when a key is still to come.
-    fn tied_place(&mut self, id: NodeId) -> Result<bool, Error> {
-        let What::Tied { tied, .. } = *self.what(id) else {
-            return Ok(false);
-        };
-        match tied {
-            Tied::Array | Tied::Hash | Tied::Scalar => {}
-            Tied::Key => {
-                self.open.pop();
-                self.open.push(Open::TiedKey(id));
-                return Ok(true);
-            }
-            Tied::Index => {
-                let index = self.reader.n32()?;
-                if let What::Tied { place, .. } = self.what(id) {
-                    *place = index;
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    fn hook(&mut self, wide: bool, at: usize) -> Result<NodeId, Error> {
-        let (flags, shape) = self.reader.hook_head()?;
-        let what = self.rare(Rare::Hook {
-            shape,
-            frozen: Span::default(),
-            list: Span::default(),
-            object: UNSET,
-        });
-        let open = |id| Open::Hook { id, wide, shape };
-        let id = self.open(what, ClassId::NONE, at, open)?;
-        if !flags.recurse() {
-            self.open.pop();
-            self.hook_tail(id, flags, wide, shape)?;
-        }
-        Ok(id)
-    }
-
-    /// Class, frozen string and list; true when the object of something tied is still to come.
-    fn hook_tail(
-        &mut self,
-        id: NodeId,
-        flags: HookFlags,
-        wide: bool,
-        shape: Shape,
-    ) -> Result<bool, Error> {
-        let at = self.reader.at();
-        let tail = self.reader.hook_tail(flags, wide)?;
-        self.document.nodes[id.index()].class = self.class(tail.class, at)?;
-        let size = if tail.wide_tags { 8 } else { 4 };
-        if tail.list as usize > self.reader.remaining() / size {
-            return Err(Error::malformed(
-                at,
-                format!("{} tags are announced, but the bytes end before", tail.list),
-            ));
-        }
-        let start = self.document.items.len() as u32;
-        for _ in 0..tail.list {
-            let at = self.reader.at();
-            let tag = self.reader.hook_tag(tail.wide_tags)?;
-            let node = self.tagged(tag, at)?;
-            self.document.items.push(node);
-        }
-        if let What::Rare(rare) = *self.what(id) {
-            let list = Span {
-                start,
-                len: tail.list,
-            };
-            self.document.rares[rare as usize] = Rare::Hook {
-                shape,
-                frozen: tail.frozen,
-                list,
-                object: UNSET,
-            };
-        }
-        if shape.is_tied() {
-            self.open.push(Open::HookObject(id));
-        }
-        Ok(shape.is_tied())
     }
 }
 

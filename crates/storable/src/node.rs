@@ -1,13 +1,17 @@
 //! Looking at a document: a node, what it is, and what it leads to.
 
+mod containers;
+
 use std::fmt;
 
 use serde::Deserialize;
 
 use crate::de;
-use crate::document::{Document, Entry, NodeId, Rare, Stored, What};
+use crate::document::{Document, NodeId, Rare, Stored, What};
 use crate::error::Error;
-use crate::wire::{Shape, Tied, key};
+use crate::wire::Tied;
+
+pub use self::containers::{Array, Hash, Hook, KeyValue};
 
 /// One node of a [`Document`]: a scalar, a reference, a container.
 ///
@@ -102,38 +106,6 @@ pub enum Variable<'d> {
     Key(Node<'d>),
     /// The element of a tied array with this index.
     Index(u32),
-}
-
-/// What a class has frozen by itself.
-#[derive(Debug, Clone, Copy)]
-pub struct Hook<'d> {
-    document: &'d Document,
-    list: &'d [NodeId],
-    frozen: &'d [u8],
-    shape: Shape,
-    object: NodeId,
-}
-
-/// The elements of an array.
-#[derive(Clone, Copy)]
-pub struct Array<'d> {
-    document: &'d Document,
-    items: &'d [NodeId],
-}
-
-/// The keys and values of a hash, in the order in which they were stored.
-#[derive(Clone, Copy)]
-pub struct Hash<'d> {
-    document: &'d Document,
-    entries: &'d [Entry],
-    restricted: bool,
-}
-
-/// A key of a hash and what stands there.
-#[derive(Clone, Copy)]
-pub struct KeyValue<'d> {
-    document: &'d Document,
-    entry: &'d Entry,
 }
 
 impl<'d> Node<'d> {
@@ -305,145 +277,5 @@ impl fmt::Debug for Node<'_> {
             Some(class) => write!(f, "Node({}, blessed as {class})", self.kind_name()),
             None => write!(f, "Node({})", self.kind_name()),
         }
-    }
-}
-
-impl<'d> Array<'d> {
-    /// The number of elements, those that do not exist included.
-    pub fn len(&self) -> usize {
-        self.items.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    /// The element at an index counted from 0.
-    pub fn get(&self, index: usize) -> Option<Node<'d>> {
-        let id = *self.items.get(index)?;
-        Some(Node::new(self.document, id))
-    }
-
-    /// The elements, from the first.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Node<'d>> + use<'d> {
-        let document = self.document;
-        self.items.iter().map(move |id| Node::new(document, *id))
-    }
-}
-
-impl<'d> Hash<'d> {
-    /// The number of keys, those that are only allowed included.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Whether no keys may be added (`Hash::Util::lock_keys`).
-    pub fn is_restricted(&self) -> bool {
-        self.restricted
-    }
-
-    /// The value of a key.
-    pub fn get(&self, key: &str) -> Option<Node<'d>> {
-        let text = &self.document.text;
-        // From the end: should a damaged input have a key twice, Perl takes the last.
-        let found = self.entries.iter().rfind(|entry| entry.key.is(key, text))?;
-        (found.key.flags & key::PLACEHOLDER == 0).then(|| Node::new(self.document, found.value))
-    }
-
-    /// The keys with their values, those that are only allowed included.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = KeyValue<'d>> + use<'d> {
-        let document = self.document;
-        self.entries
-            .iter()
-            .map(move |entry| KeyValue { document, entry })
-    }
-}
-
-impl<'d> KeyValue<'d> {
-    /// The key as text: as UTF-8 where Perl says or the bytes are that, else as Latin-1.
-    ///
-    /// # Errors
-    ///
-    /// When it has characters that Unicode does not have.
-    pub fn key(&self) -> Result<std::borrow::Cow<'d, str>, Error> {
-        self.entry.key.as_text(&self.document.text)
-    }
-
-    /// The bytes of the key as Perl holds them.
-    pub fn key_bytes(&self) -> &'d [u8] {
-        self.entry.key.name.of(&self.document.text)
-    }
-
-    /// Whether the bytes of the key are characters in UTF-8.
-    pub fn is_utf8(&self) -> bool {
-        self.entry.key.flags & key::UTF8 != 0
-    }
-
-    /// Whether the bytes of the key are Latin-1 and were characters for the program.
-    pub fn was_utf8(&self) -> bool {
-        self.entry.key.flags & key::WAS_UTF8 != 0
-    }
-
-    /// Whether the value is read-only in a restricted hash.
-    pub fn is_locked(&self) -> bool {
-        self.entry.key.flags & key::LOCKED != 0
-    }
-
-    /// Whether the key is only allowed in a restricted hash, and not there.
-    pub fn is_placeholder(&self) -> bool {
-        self.entry.key.flags & key::PLACEHOLDER != 0
-    }
-
-    /// The value.
-    pub fn value(&self) -> Node<'d> {
-        Node::new(self.document, self.entry.value)
-    }
-}
-
-impl<'d> Hook<'d> {
-    /// The string that the class has made of the object.
-    pub fn frozen(&self) -> &'d [u8] {
-        self.frozen
-    }
-
-    /// What the class has asked to be stored with it.
-    pub fn list(&self) -> impl ExactSizeIterator<Item = Node<'d>> + use<'d> {
-        let document = self.document;
-        self.list.iter().map(move |id| Node::new(document, *id))
-    }
-
-    /// What is tied, and to which object, if what was frozen is a tied variable.
-    pub fn tied(&self) -> Option<(Variable<'d>, Node<'d>)> {
-        let variable = match self.shape {
-            Shape::Scalar | Shape::Array | Shape::Hash => return None,
-            Shape::TiedScalar => Variable::Scalar,
-            Shape::TiedArray => Variable::Array,
-            Shape::TiedHash => Variable::Hash,
-        };
-        Some((variable, Node::new(self.document, self.object)))
-    }
-}
-
-impl fmt::Debug for Array<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Array({} elements)", self.items.len())
-    }
-}
-
-impl fmt::Debug for Hash<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Hash({} keys)", self.entries.len())
-    }
-}
-
-impl fmt::Debug for KeyValue<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyValue({:?})", self.value())
     }
 }
