@@ -4,6 +4,7 @@
 //! nothing, a document of any depth is dropped without recursion, and a scalar costs no allocation.
 
 mod change;
+mod graft;
 
 use std::fmt;
 

@@ -249,6 +249,18 @@ impl<'d> Node<'d> {
         &self.document.nodes[self.id.index()]
     }
 
+    /// Whether it can only be referred to, and not stand in a hash or an array itself.
+    pub(crate) fn is_container(self) -> bool {
+        if self.class().is_some() {
+            return true;
+        }
+        match self.kind() {
+            Kind::Array(_) | Kind::Hash(_) | Kind::Code(_) | Kind::Regexp { .. } => true,
+            Kind::Tied { variable, .. } => matches!(variable, Variable::Array | Variable::Hash),
+            _ => false,
+        }
+    }
+
     /// The kind in a word or two, for messages.
     pub(crate) fn kind_name(self) -> &'static str {
         match self.kind() {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ClassId, Document, Entry, NodeId, What};
+use super::{ClassId, Document, Entry, NodeId, What, graft};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::ser;
@@ -25,6 +25,10 @@ impl Document {
     {
         let hash = self.hash_at(hash)?;
         let value = ser::value(self, value)?;
+        self.put(hash, key, value)
+    }
+
+    fn put(&mut self, hash: HashAt, key: &str, value: NodeId) -> Result<(), Error> {
         match self.position(hash.entries, key) {
             Some(at) => {
                 let entry = &mut self.entries[at];
@@ -37,6 +41,23 @@ impl Document {
             }
         }
         Ok(())
+    }
+
+    /// Sets a key of a hash as [`insert`](Self::insert), to all that another document holds: its
+    /// classes, what is shared within it, its flags.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert), and over the limit of classes.
+    pub fn insert_document(
+        &mut self,
+        hash: NodeId,
+        key: &str,
+        other: &Document,
+    ) -> Result<(), Error> {
+        let hash = self.hash_at(hash)?;
+        let value = graft::value(self, other)?;
+        self.put(hash, key, value)
     }
 
     /// Removes a key of a hash, or of the hash that a reference leads to; says whether it was
@@ -74,20 +95,25 @@ impl Document {
         if !self.stored(id)?.what.can_be_blessed() {
             return Err(Error::value("a constant of Perl's can't be blessed"));
         }
-        let known = |name: &Span| name.of(&self.text) == class.as_bytes();
+        self.nodes[id.index()].class = self.class_named(class.as_bytes())?;
+        Ok(())
+    }
+
+    /// The number of a class, a new one if need be.
+    pub(super) fn class_named(&mut self, class: &[u8]) -> Result<ClassId, Error> {
+        let known = |name: &Span| name.of(&self.text) == class;
         let number = match self.classes.iter().position(known) {
             Some(number) => number,
             None if self.classes.len() >= self.limits.classes => {
                 return Err(Error::limit(None, "too many classes in one document"));
             }
             None => {
-                let name = self.add_text(class.as_bytes())?;
+                let name = self.add_text(class)?;
                 self.classes.push(name);
                 self.classes.len() - 1
             }
         };
-        self.nodes[id.index()].class = ClassId(number as u16);
-        Ok(())
+        Ok(ClassId(number as u16))
     }
 
     pub(crate) fn new_key(&mut self, name: &str) -> Result<Key, Error> {

@@ -3,6 +3,7 @@
 use storable::{Document, Header, Kind, Limits};
 
 use crate::rendering::render;
+use crate::vectors::{limits, vectors};
 
 const NETWORK: &[u8] = b"\x05\x0b";
 
@@ -213,4 +214,26 @@ fn a_document_moves_from_one_dialect_to_the_other() {
     let native = Document::decode(&document.encode().unwrap()).unwrap();
     assert_eq!(native.header(), Header::native());
     assert_eq!(render(&native), render(&document));
+}
+
+#[test]
+fn r42_every_vector_becomes_a_part_of_another_document_as_it_was() {
+    for vector in vectors().filter(|vector| vector.refusal().is_none()) {
+        let part = Document::decode_with(&vector.bytes, limits()).unwrap();
+        let mut whole = Document::decode_with(&shared().encode().unwrap(), limits()).unwrap();
+        let root = whole.root().id();
+        whole.set_header(part.header());
+        whole.insert_document(root, "e", &part).unwrap();
+        whole.insert_document(root, "f", &part).unwrap();
+        whole.remove(root, "e").unwrap();
+        for key in ["a", "b", "c", "d"] {
+            whole.remove(root, key).unwrap();
+        }
+        let again = Document::decode_with(&whole.encode().unwrap(), limits()).unwrap();
+        let there = render(&again);
+        let alone = render(&part);
+        let fits =
+            there == format!(r#"{{b"f":{alone}}}"#) || there == format!(r#"{{b"f":\{alone}}}"#);
+        assert!(fits, "{}: {alone} became {there}", vector.name);
+    }
 }
