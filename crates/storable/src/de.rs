@@ -39,9 +39,11 @@ pub fn from_slice<T: DeserializeOwned>(input: &[u8]) -> Result<T, Error> {
 }
 
 pub(crate) fn from_node<'d, T: Deserialize<'d>>(node: Node<'d>) -> Result<T, Error> {
+    let limits = node.document().limits;
     let budget = Budget {
-        values: Cell::new(node.document().limits.nodes),
-        depth: Cell::new(node.document().limits.depth),
+        values: Cell::new(limits.nodes),
+        bytes: Cell::new(limits.size),
+        depth: Cell::new(limits.depth.min(DEEPEST)),
     };
     T::deserialize(Deserializer {
         node,
@@ -50,10 +52,31 @@ pub(crate) fn from_node<'d, T: Deserialize<'d>>(node: Node<'d>) -> Result<T, Err
 }
 
 /// What one conversion may still do. Shared nodes are visited each time they are met, so that the
-/// number of nodes in the document does not bound it.
+/// size of the document does not bound it.
 struct Budget {
     values: Cell<usize>,
+    /// Of the strings that were visited.
+    bytes: Cell<usize>,
     depth: Cell<usize>,
+}
+
+/// A conversion recurses, by the nature of serde; not so deep that it needs much stack.
+const DEEPEST: usize = 128;
+
+impl Budget {
+    fn visit(&self, bytes: usize) -> Result<(), Error> {
+        let values = self.values.get().checked_sub(1);
+        let bytes = self.bytes.get().checked_sub(bytes);
+        let (Some(values), Some(bytes)) = (values, bytes) else {
+            return Err(Error::limit(
+                None,
+                "more values than the limits allow, shared ones counted each time",
+            ));
+        };
+        self.values.set(values);
+        self.bytes.set(bytes);
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -97,10 +120,12 @@ impl<'d> Deserializer<'d, '_> {
     fn integer<V: Visitor<'d>>(&self, visitor: V) -> Result<V::Value, Error> {
         let expected = "an integer";
         let number = match self.number(expected)? {
-            Number::Integer(number) => number,
-            Number::Double(number) => number::integral(number).ok_or_else(|| {
-                Error::value("expected an integer, found a number that is not exactly one")
-            })?,
+            Number::Double(number) => {
+                Number::Integer(number::integral(number).ok_or_else(|| {
+                    Error::value("expected an integer, found a number that is not exactly one")
+                })?)
+            }
+            number => number,
         };
         visit_integer(number, visitor)
     }
@@ -108,6 +133,7 @@ impl<'d> Deserializer<'d, '_> {
     fn double<V: Visitor<'d>>(&self, visitor: V) -> Result<V::Value, Error> {
         match self.number("a number")? {
             Number::Integer(number) => visitor.visit_f64(number as f64),
+            Number::Large(number) => visitor.visit_f64(number as f64),
             Number::Double(number) => visitor.visit_f64(number),
         }
     }
@@ -139,24 +165,19 @@ impl<'d> Deserializer<'d, '_> {
         }
     }
 
-    /// Enters a container: deeper by it and by the reference to it for as long as `visit` runs.
+    /// Enters a container: deeper by it and the reference to it for as long as `visit` runs.
     fn within<R>(&self, visit: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
         let depth = &self.budget.depth;
-        let levels = match self.node.kind() {
-            Kind::Reference { .. } => 2,
-            _ => 1,
-        };
-        match depth.get().checked_sub(levels) {
+        match depth.get().checked_sub(2) {
             Some(left) => depth.set(left),
             None => {
-                return Err(Error::value(format!(
-                    "a value that contains itself, or is nested deeper than {} levels",
-                    self.node.document().limits.depth
-                )));
+                return Err(Error::value(
+                    "a value that contains itself, or is nested too deep for a conversion",
+                ));
             }
         }
         let result = visit();
-        depth.set(depth.get() + levels);
+        depth.set(depth.get() + 2);
         result
     }
 
@@ -198,7 +219,12 @@ fn visit_text<'d, V: Visitor<'d>>(text: Cow<'d, str>, visitor: V) -> Result<V::V
     }
 }
 
-fn visit_integer<'d, V: Visitor<'d>>(number: i128, visitor: V) -> Result<V::Value, Error> {
+fn visit_integer<'d, V: Visitor<'d>>(number: Number, visitor: V) -> Result<V::Value, Error> {
+    let number = match number {
+        Number::Integer(number) => number,
+        Number::Large(number) => return visitor.visit_u128(number),
+        Number::Double(_) => return Err(Error::value("expected an integer")),
+    };
     if let Ok(number) = i64::try_from(number) {
         visitor.visit_i64(number)
     } else if let Ok(number) = u64::try_from(number) {
@@ -233,7 +259,9 @@ impl<'d> de::Deserializer<'d> for Deserializer<'d, '_> {
 
     fn deserialize_bytes<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.kind()? {
-            Kind::Bytes(bytes) | Kind::Utf8(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Kind::Bytes(bytes) | Kind::Utf8(bytes) | Kind::Version { text: bytes, .. } => {
+                visitor.visit_borrowed_bytes(bytes)
+            }
             Kind::Array(_) => self.deserialize_any(visitor),
             _ => visitor.visit_byte_buf(self.text()?.into_owned().into_bytes()),
         }
@@ -281,17 +309,24 @@ impl<'d> de::Deserializer<'d> for Deserializer<'d, '_> {
         }
     }
 
-    fn deserialize_tuple<V: Visitor<'d>>(self, _len: usize, visitor: V) -> Result<V::Value, Error> {
-        self.deserialize_seq(visitor)
+    fn deserialize_tuple<V: Visitor<'d>>(self, len: usize, visitor: V) -> Result<V::Value, Error> {
+        match self.kind()? {
+            // Serde would leave the rest where it is, without a word.
+            Kind::Array(array) if array.len() > len => Err(Error::value(format!(
+                "expected an array of {len}, found one of {}",
+                array.len()
+            ))),
+            _ => self.deserialize_seq(visitor),
+        }
     }
 
     fn deserialize_tuple_struct<V: Visitor<'d>>(
         self,
         _name: &'static str,
-        _len: usize,
+        len: usize,
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.deserialize_seq(visitor)
+        self.deserialize_tuple(len, visitor)
     }
 
     fn deserialize_map<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, Error> {

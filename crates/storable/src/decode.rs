@@ -22,6 +22,7 @@ pub(crate) fn document(input: &[u8], limits: Limits) -> Result<Document, Error> 
         document,
         open: Vec::new(),
         owed: 0,
+        within: Vec::new(),
     };
     decoder.run()
 }
@@ -33,6 +34,8 @@ struct Decoder<'a> {
     open: Vec<Open>,
     /// Bytes that the open arrays and hashes need at least, for what they have announced.
     owed: usize,
+    /// The items within the open hooks, which their lists have to name.
+    within: Vec<NodeId>,
 }
 
 /// Something that has begun, and where its next item goes.
@@ -55,6 +58,8 @@ enum Open {
         id: NodeId,
         wide: bool,
         shape: Shape,
+        /// Where its items begin in `within`.
+        within: usize,
     },
     /// The last item of a hook on something tied.
     HookObject(NodeId),
@@ -115,14 +120,19 @@ impl Decoder<'_> {
                         return Ok(true);
                     }
                 }
-                Open::Hook { id, wide, shape } => {
-                    let (id, wide, shape) = (*id, *wide, *shape);
+                Open::Hook {
+                    id,
+                    wide,
+                    shape,
+                    within,
+                } => {
+                    let (id, wide, shape, within) = (*id, *wide, *shape, *within);
                     let flags = self.reader.hook_flags()?;
                     if flags.recurse() {
                         return Ok(true);
                     }
                     self.open.pop();
-                    if self.hook_tail(id, flags, wide, shape)? {
+                    if self.hook_tail(id, flags, wide, shape, within)? {
                         return Ok(true);
                     }
                     continue;
@@ -239,7 +249,8 @@ impl Decoder<'_> {
     #[inline]
     fn deliver(&mut self, id: NodeId) {
         match self.open.last() {
-            None | Some(Open::Hook { .. }) => {}
+            None => {}
+            Some(Open::Hook { .. }) => self.within.push(id),
             Some(Open::Array { next, .. }) => {
                 self.document.items[*next as usize] = id;
                 self.owed -= ITEM;
@@ -344,6 +355,7 @@ impl Decoder<'_> {
         let flagged = flags.is_some();
         let what = What::Hash {
             entries: Span { start, len },
+            room: 0,
             restricted: flags == Some(RESTRICTED),
             flagged,
         };

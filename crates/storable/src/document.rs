@@ -17,7 +17,7 @@ use crate::header::Header;
 use crate::limits::Limits;
 use crate::node::Node;
 use crate::ser;
-use crate::wire::{Key, Shape, Span, Tied};
+use crate::wire::{self, Key, Shape, Span, Tied};
 
 /// A frozen structure, read and kept whole.
 ///
@@ -60,7 +60,8 @@ pub struct Document {
     pub(crate) root: NodeId,
 }
 
-/// Number of a node within its document. It stays the node's as long as the document lives.
+/// Number of a node within its document. It stays the node's as long as the document lives; in
+/// another document it is another node's, or nobody's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub(crate) u32);
 
@@ -110,9 +111,11 @@ pub(crate) enum What {
     },
     /// A part of `items`.
     Array(Span),
-    /// A part of `entries`. `flagged` when the hash or one of its keys has flags.
+    /// A part of `entries`. `flagged` when the hash or one of its keys has flags; `room`: the part
+    /// has room for 2 to the power of this many entries, if that is more than it has.
     Hash {
         entries: Span,
+        room: u8,
         restricted: bool,
         flagged: bool,
     },
@@ -211,7 +214,16 @@ impl Document {
     ///
     /// When the value has no Perl form (see the tables in the [crate's documentation](crate)).
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
-        let mut document = Self::empty(Header::native(), Limits::default(), 0);
+        Self::of_with(value, Limits::default())
+    }
+
+    /// As [`of`](Self::of), within limits of your own, which the document keeps.
+    ///
+    /// # Errors
+    ///
+    /// As [`of`](Self::of).
+    pub fn of_with<T: Serialize + ?Sized>(value: &T, limits: Limits) -> Result<Self, Error> {
+        let mut document = Self::empty(Header::native(), limits.under_ceiling(), 0);
         document.root = ser::root(&mut document, value)?;
         Ok(document)
     }
@@ -259,12 +271,30 @@ impl Document {
         self.header
     }
 
-    /// From now on the document is written in this dialect.
+    /// From now on the document is written in this dialect. Its minor version is raised to what is
+    /// in the document.
     ///
     /// In network order, doubles and large integers are written as text, as Perl does, and thaw as
     /// strings.
-    pub fn set_header(&mut self, header: Header) {
+    ///
+    /// # Errors
+    ///
+    /// For a version or a machine that is not read either: minors above 12, integers of other than
+    /// 4 or 8 bytes.
+    pub fn set_header(&mut self, mut header: Header) -> Result<(), Error> {
+        let machine = header
+            .native
+            .is_none_or(|native| matches!(native.integer, 4 | 8));
+        if header.minor > wire::NEWEST_MINOR || !machine {
+            return Err(Error::value("a header that nobody reads"));
+        }
+        let boolean = |node: &Stored| matches!(node.what, What::True | What::False);
+        header.minor = header.minor.max(match self.nodes.iter().any(boolean) {
+            true => Header::BOOLEANS,
+            false => Header::MADE,
+        });
         self.header = header;
+        Ok(())
     }
 
     pub(crate) fn stored(&self, id: NodeId) -> Result<Stored, Error> {

@@ -118,6 +118,7 @@ impl Encoder<'_> {
                 entries,
                 restricted,
                 flagged,
+                ..
             } => self.hash(entries, restricted, flagged),
             What::Tied {
                 tied,

@@ -7,8 +7,8 @@ use serde::de::{Expected, Unexpected};
 
 /// Why bytes could not be read, or a value not be written or converted.
 ///
-/// Its text never shows a value from the document, only kinds, lengths and places: it can go into
-/// a log.
+/// Its text never shows a value from the document, only kinds, lengths and places, so that it can go
+/// into a log. What a type's own `Deserialize` says of a value is passed on as it is.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -143,6 +143,8 @@ fn unnamed(found: Unexpected<'_>) -> String {
         Unexpected::Str(text) => format!("a string of {} bytes", text.len()),
         Unexpected::Bytes(bytes) => format!("a byte string of {} bytes", bytes.len()),
         Unexpected::Unit => "undef".into(),
+        // Its text may be the value.
+        Unexpected::Other(_) => "something else".into(),
         other => other.to_string(),
     }
 }

@@ -36,6 +36,11 @@ pub enum ByteOrder {
 }
 
 impl Header {
+    /// What Perl declares since 5.26. Whatever is made from Rust types is known to it.
+    pub(crate) const MADE: u8 = 11;
+    /// Booleans are known since this one.
+    pub(crate) const BOOLEANS: u8 = 12;
+
     /// What a 64-bit Perl writes with `freeze` on a machine with this machine's byte order.
     pub fn native() -> Self {
         let order = match cfg!(target_endian = "big") {
@@ -57,8 +62,7 @@ impl Header {
     pub fn network() -> Self {
         Self {
             file: false,
-            // What Perl declares since 5.26; nothing written here needs more.
-            minor: 11,
+            minor: Self::MADE,
             native: None,
         }
     }

@@ -44,14 +44,18 @@
 //! | `bool` | `1`, `0`, `"1"`, `"0"`, `""`, undef, and Perl's true and false; nothing else |
 //! | `Option` | undef is `None`, whatever else `Some` |
 //! | `()` | undef |
-//! | a sequence, a tuple | an array; elements that do not exist are undef |
-//! | a map, a struct | a hash; keys are strings, and integers where those are asked for. Keys that are only allowed in a restricted hash are left out |
+//! | a sequence, a tuple | an array; elements that do not exist are undef. A tuple takes an array of its own length |
+//! | a map, a struct | a hash; keys are strings, and integers, booleans or bytes where those are asked for. Keys that are only allowed in a restricted hash are left out; of two keys that are the same text, as bytes and as characters, a map has the later |
 //! | an enum | a string, the variant; a hash with one key, the variant, and its contents |
 //! | whatever there is | undef is `()`, strings are text, the rest is what it is |
 //!
 //! Undef is neither a number nor a string. Code, regular expressions, tied variables, and objects
 //! that a class has frozen by itself (`DateTime`, for one) are no Rust type: asking is an error for
-//! that value alone, and it stays in the document. So is a value that contains itself.
+//! that value alone, and it stays in the document. So is a value that contains itself, one with more
+//! than 64 containers in each other, and one whose shared parts, unfolded, pass the [`Limits`].
+//!
+//! Types that serde reads through a buffer (flattened, untagged, internally tagged) ask for whatever
+//! there is, and judge by themselves: there, a `"42"` is a string and a `1` no boolean.
 //!
 //! # Rust types, as what Perl gets
 //!

@@ -18,7 +18,8 @@
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Size of the encoded form in bytes, read or written. Default 1 MiB, at most 16 MiB.
+    /// Size of the encoded form in bytes, read or written, and of all strings that one conversion to
+    /// a Rust type may visit, shared ones counted each time. Default 1 MiB, at most 16 MiB.
     pub size: usize,
     /// How deep arrays, hashes, references and the like may stand in each other; a hash in a hash
     /// counts two, as Perl puts a reference between. Default 128, at most 250: Perl's own Storable

@@ -24,7 +24,7 @@ pub struct Node<'d> {
 }
 
 /// What a node is. One kind for each thing that Storable can say.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Kind<'d> {
     /// A scalar that is undefined.
@@ -263,7 +263,13 @@ impl<'d> Node<'d> {
 
     /// The kind in a word or two, for messages.
     pub(crate) fn kind_name(self) -> &'static str {
-        match self.kind() {
+        self.kind().name()
+    }
+}
+
+impl Kind<'_> {
+    fn name(&self) -> &'static str {
+        match self {
             Kind::Undef | Kind::Hole | Kind::ElementUndef => "undef",
             Kind::Yes | Kind::No | Kind::True | Kind::False => "a boolean",
             Kind::Integer(_) => "an integer",
@@ -278,6 +284,21 @@ impl<'d> Node<'d> {
             Kind::Regexp { .. } => "a regular expression",
             Kind::Tied { .. } => "a tied variable",
             Kind::Hook(_) => "an object frozen by its class",
+        }
+    }
+}
+
+/// What it is and how long; not its value, which may be a secret.
+impl fmt::Debug for Kind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) | Self::Utf8(bytes) => {
+                write!(f, "{} of {} bytes", self.name(), bytes.len())
+            }
+            Self::Array(array) => array.fmt(f),
+            Self::Hash(hash) => hash.fmt(f),
+            Self::Hook(hook) => hook.fmt(f),
+            _ => f.write_str(self.name()),
         }
     }
 }

@@ -4,6 +4,8 @@
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Number {
     Integer(i128),
+    /// Beyond `i128`.
+    Large(u128),
     Double(f64),
 }
 
@@ -25,6 +27,9 @@ pub(crate) fn parse(text: &[u8]) -> Option<Number> {
     // Rust's parsers agree with Perl from here on; of what is left they refuse what Perl does.
     if let Ok(integer) = text.parse::<i128>() {
         return Some(Number::Integer(integer));
+    }
+    if let Ok(large) = text.parse::<u128>() {
+        return Some(Number::Large(large));
     }
     text.parse::<f64>().ok().map(Number::Double)
 }
@@ -68,7 +73,8 @@ pub(crate) fn exact(number: f64) -> String {
     let plain = printed(number);
     match plain.parse() {
         Ok(read) if f64::to_bits(read) == number.to_bits() => plain,
-        _ => format!("{number:e}"),
+        // The shortest of those.
+        _ => format!("{number:?}"),
     }
 }
 
@@ -99,6 +105,11 @@ mod tests {
             ("+5", Some(Number::Integer(5))),
             (" 12", Some(Number::Integer(12))),
             ("12\n", Some(Number::Integer(12))),
+            ("\x0b12\x0c", Some(Number::Integer(12))),
+            (
+                "340282366920938463463374607431768211455",
+                Some(Number::Large(u128::MAX)),
+            ),
             (
                 "18446744073709551615",
                 Some(Number::Integer(u64::MAX.into())),
@@ -125,6 +136,16 @@ mod tests {
             assert_eq!(parse(text.as_bytes()), expected, "{text:?}");
         }
         assert!(matches!(parse(b"NaN"), Some(Number::Double(n)) if n.is_nan()));
+    }
+
+    #[test]
+    fn doubles_are_integers_where_they_are_exact() {
+        assert_eq!(integral(9_007_199_254_740_992.0), Some(1 << 53));
+        assert_eq!(integral(-9_007_199_254_740_992.0), Some(-1 << 53));
+        assert_eq!(integral(9_007_199_254_740_994.0), None);
+        assert_eq!(integral(0.5), None);
+        assert_eq!(integral(f64::NAN), None);
+        assert_eq!(integral(f64::INFINITY), None);
     }
 
     #[test]

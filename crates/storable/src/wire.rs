@@ -202,7 +202,7 @@ pub(crate) struct HookTail {
 
 const MAGIC: &[u8] = b"pst0";
 const MAJOR: u8 = 2;
-const NEWEST_MINOR: u8 = 12;
+pub(crate) const NEWEST_MINOR: u8 = Header::BOOLEANS;
 const LARGE: u8 = 0x80;
 
 /// Reads items; each method that fails names the place and what was expected there.

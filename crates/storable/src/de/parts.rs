@@ -1,14 +1,14 @@
 //! What is inside a container while serde asks for it: elements, entries, variants, keys.
 
-use std::borrow::Cow;
-
-use serde::de::value::{BorrowedStrDeserializer, StringDeserializer};
-use serde::de::{self, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    self, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
+};
 use serde::forward_to_deserialize_any;
 
 use super::{Budget, Deserializer, visit_integer, visit_text};
 use crate::error::Error;
-use crate::node::{KeyValue, Node};
+use crate::node::{KeyValue, Kind, Node};
 use crate::number::{self, Number};
 
 /// Deserializes the value at `node`, one visit poorer.
@@ -17,24 +17,22 @@ fn value<'d, S: DeserializeSeed<'d>>(
     node: Node<'d>,
     budget: &Budget,
 ) -> Result<S::Value, Error> {
-    match budget.values.get().checked_sub(1) {
-        Some(left) => budget.values.set(left),
-        None => {
-            return Err(Error::limit(
-                None,
-                format!(
-                    "more than {} values, shared ones counted each time",
-                    node.document().limits.nodes
-                ),
-            ));
-        }
-    }
+    let bytes = match node.referent()?.kind() {
+        Kind::Bytes(text) | Kind::Utf8(text) | Kind::Version { text, .. } => text.len(),
+        _ => 0,
+    };
+    budget.visit(bytes)?;
     seed.deserialize(Deserializer { node, budget })
 }
 
 /// Deserializes the name of an entry.
-fn key<'d, S: DeserializeSeed<'d>>(seed: S, entry: &KeyValue<'d>) -> Result<S::Value, Error> {
-    seed.deserialize(KeyDeserializer(entry.key()?))
+fn key<'d, S: DeserializeSeed<'d>>(
+    seed: S,
+    entry: KeyValue<'d>,
+    budget: &Budget,
+) -> Result<S::Value, Error> {
+    budget.visit(entry.key_bytes().len())?;
+    seed.deserialize(KeyDeserializer(entry))
 }
 
 pub(super) struct Elements<'b, I> {
@@ -75,7 +73,7 @@ impl<'d, I: Iterator<Item = KeyValue<'d>>> MapAccess<'d> for Pairs<'d, '_, I> {
             return Ok(None);
         };
         self.value = Some(entry.value());
-        key(seed, &entry).map(Some)
+        key(seed, entry, self.budget).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'d>>(&mut self, seed: S) -> Result<S::Value, Error> {
@@ -103,7 +101,7 @@ impl<'d, 'b> EnumAccess<'d> for Variant<'d, 'b> {
             node: self.entry.value(),
             budget: self.budget,
         };
-        Ok((key(seed, &self.entry)?, contents))
+        Ok((key(seed, self.entry, self.budget)?, contents))
     }
 }
 
@@ -118,8 +116,8 @@ impl<'d> VariantAccess<'d> for Deserializer<'d, '_> {
         value(seed, self.node, self.budget)
     }
 
-    fn tuple_variant<V: Visitor<'d>>(self, _len: usize, visitor: V) -> Result<V::Value, Error> {
-        de::Deserializer::deserialize_seq(self, visitor)
+    fn tuple_variant<V: Visitor<'d>>(self, len: usize, visitor: V) -> Result<V::Value, Error> {
+        de::Deserializer::deserialize_tuple(self, len, visitor)
     }
 
     fn struct_variant<V: Visitor<'d>>(
@@ -131,13 +129,15 @@ impl<'d> VariantAccess<'d> for Deserializer<'d, '_> {
     }
 }
 
-/// The name of an entry: text, and a number where one is asked for.
-struct KeyDeserializer<'d>(Cow<'d, str>);
+/// The name of an entry: text, and a number or a boolean where one is asked for.
+struct KeyDeserializer<'d>(KeyValue<'d>);
 
 impl<'d> KeyDeserializer<'d> {
     fn integer<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, Error> {
-        match number::parse(self.0.as_bytes()) {
-            Some(Number::Integer(number)) => visit_integer(number, visitor),
+        match number::parse(self.0.key_bytes()) {
+            Some(number @ (Number::Integer(_) | Number::Large(_))) => {
+                visit_integer(number, visitor)
+            }
             _ => Err(Error::value("expected a key that is an integer")),
         }
     }
@@ -152,8 +152,22 @@ impl<'d> de::Deserializer<'d> for KeyDeserializer<'d> {
     }
 
     fn deserialize_any<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, Error> {
-        visit_text(self.0, visitor)
+        visit_text(self.0.key()?, visitor)
     }
+
+    fn deserialize_bool<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0.key_bytes() {
+            b"1" => visitor.visit_bool(true),
+            b"0" | b"" => visitor.visit_bool(false),
+            _ => Err(Error::value("expected a key that is a boolean: 1, 0 or ''")),
+        }
+    }
+
+    fn deserialize_bytes<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_borrowed_bytes(self.0.key_bytes())
+    }
+
+    same! { deserialize_bytes: deserialize_byte_buf }
 
     fn deserialize_option<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_some(self)
@@ -169,23 +183,16 @@ impl<'d> de::Deserializer<'d> for KeyDeserializer<'d> {
 
     fn deserialize_enum<V: Visitor<'d>>(
         self,
-        name: &'static str,
-        variants: &'static [&'static str],
+        _name: &'static str,
+        _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        match self.0 {
-            Cow::Borrowed(text) => {
-                BorrowedStrDeserializer::new(text).deserialize_enum(name, variants, visitor)
-            }
-            Cow::Owned(text) => {
-                StringDeserializer::new(text).deserialize_enum(name, variants, visitor)
-            }
-        }
+        visitor.visit_enum(self.0.key()?.into_deserializer())
     }
 
     forward_to_deserialize_any! {
         <V: Visitor<'d>>
-        bool f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map
+        f32 f64 char str string unit unit_struct seq tuple tuple_struct map
         struct identifier ignored_any
     }
 }

@@ -36,11 +36,20 @@ impl Decoder<'_> {
             list: Span::default(),
             object: UNSET,
         });
-        let open = |id| Open::Hook { id, wide, shape };
-        let id = self.open(what, ClassId::NONE, at, open)?;
+        let id = self.open(what, ClassId::NONE, at, |id| Open::Hook {
+            id,
+            wide,
+            shape,
+            within: 0,
+        })?;
+        // By now the hook itself is an item of the one around it.
+        let start = self.within.len();
+        if let Some(Open::Hook { within, .. }) = self.open.last_mut() {
+            *within = start;
+        }
         if !flags.recurse() {
             self.open.pop();
-            self.hook_tail(id, flags, wide, shape)?;
+            self.hook_tail(id, flags, wide, shape, start)?;
         }
         Ok(id)
     }
@@ -52,23 +61,30 @@ impl Decoder<'_> {
         flags: HookFlags,
         wide: bool,
         shape: Shape,
+        within: usize,
     ) -> Result<bool, Error> {
         let at = self.reader.at();
         let tail = self.reader.hook_tail(flags, wide)?;
         self.document.nodes[id.index()].class = self.class(tail.class, at)?;
-        let size = if tail.wide_tags { 8 } else { 4 };
-        if tail.list as usize > self.reader.remaining() / size {
-            return Err(Error::malformed(
-                at,
-                format!("{} tags are announced, but the bytes end before", tail.list),
-            ));
-        }
         let start = self.document.items.len() as u32;
         for _ in 0..tail.list {
             let at = self.reader.at();
             let tag = self.reader.hook_tag(tail.wide_tags)?;
             let node = self.tagged(tag, at)?;
             self.document.items.push(node);
+        }
+        // Perl writes an item within a hook because the list names it, in that order. One that is
+        // not named would be lost.
+        let mut named = self.document.items[start as usize..].iter();
+        let all_named = self.within[within..]
+            .iter()
+            .all(|item| named.any(|id| id == item));
+        self.within.truncate(within);
+        if !all_named {
+            return Err(Error::malformed(
+                at,
+                "expected every item of a hook in its list",
+            ));
         }
         if let What::Rare(rare) = *self.what(id) {
             let list = Span {

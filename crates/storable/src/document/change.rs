@@ -4,43 +4,31 @@ use serde::Serialize;
 
 use super::{ClassId, Document, Entry, NodeId, What, graft};
 use crate::error::Error;
+use crate::header::Header;
 use crate::limits::Limits;
+use crate::node::KeyValue;
 use crate::ser;
+use crate::text::Name;
 use crate::wire::{self, Key, Span, key};
 
 impl Document {
-    /// Sets a key of a hash, or of the hash that a reference leads to. A key that was there keeps
-    /// its flags.
+    /// Sets a key of a hash, or of the hash that a reference leads to. Costs as much as looking
+    /// through the hash.
     ///
-    /// A key that is new is written as Perl writes a string of characters: as Latin-1 where it has
-    /// room, with the flag that says so.
+    /// A key that was there keeps its flags; one that was only allowed in a restricted hash is an
+    /// ordinary key afterwards. A new key is written as Perl writes a string of characters: as
+    /// Latin-1 where it has room, with the flag that says so. The value is a new one: what else
+    /// refers to the old one goes on doing so, as after Perl's `delete` and an assignment.
     ///
     /// # Errors
     ///
-    /// When there is no hash, when the value has no Perl form, or over the limit of nodes. Then
-    /// nothing has changed.
+    /// When there is no hash, when the value has no Perl form, or over the limit of nodes (replaced
+    /// ones count until the document is encoded and decoded again). Then nothing has changed.
     pub fn insert<T>(&mut self, hash: NodeId, key: &str, value: &T) -> Result<(), Error>
     where
         T: Serialize + ?Sized,
     {
-        let hash = self.hash_at(hash)?;
-        let value = ser::value(self, value)?;
-        self.put(hash, key, value)
-    }
-
-    fn put(&mut self, hash: HashAt, key: &str, value: NodeId) -> Result<(), Error> {
-        match self.position(hash.entries, key) {
-            Some(at) => {
-                let entry = &mut self.entries[at];
-                entry.value = value;
-                entry.key.flags &= !key::PLACEHOLDER;
-            }
-            None => {
-                let key = self.new_key(key)?;
-                self.append(hash, Entry { key, value });
-            }
-        }
-        Ok(())
+        self.put(hash, key, |document| ser::value(document, value))
     }
 
     /// Sets a key of a hash as [`insert`](Self::insert), to all that another document holds: its
@@ -55,33 +43,94 @@ impl Document {
         key: &str,
         other: &Document,
     ) -> Result<(), Error> {
+        self.put(hash, key, |document| graft::value(document, other))?;
+        self.header.minor = self.header.minor.max(other.header.minor);
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        hash: NodeId,
+        key: &str,
+        add: impl FnOnce(&mut Self) -> Result<NodeId, Error>,
+    ) -> Result<(), Error> {
         let hash = self.hash_at(hash)?;
-        let value = graft::value(self, other)?;
-        self.put(hash, key, value)
+        let before = self.sizes();
+        let value = add(self).inspect_err(|_| self.shrink(before))?;
+        self.header.minor = self.header.minor.max(Header::MADE);
+        match self.position(hash.entries, key) {
+            Some(at) => {
+                let entry = &mut self.entries[at];
+                entry.value = value;
+                if entry.key.flags & key::PLACEHOLDER != 0 {
+                    // Perl marks what is only allowed as locked, too; a value that is there is not.
+                    entry.key.flags &= !(key::PLACEHOLDER | key::LOCKED);
+                }
+            }
+            None => {
+                let key = self.new_key(key).inspect_err(|_| self.shrink(before))?;
+                self.append(hash, Entry { key, value });
+            }
+        }
+        Ok(())
     }
 
     /// Removes a key of a hash, or of the hash that a reference leads to; says whether it was
-    /// there.
+    /// there. In a restricted hash it is still allowed afterwards, as after Perl's `delete`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no hash; in a restricted one, over the limit of nodes.
+    pub fn remove(&mut self, hash: NodeId, key: &str) -> Result<bool, Error> {
+        let hash = self.hash_at(hash)?;
+        let Some(at) = self.position(hash.entries, key) else {
+            return Ok(false);
+        };
+        let found = self.entries[at].key;
+        if found.flags & key::PLACEHOLDER != 0 {
+            return Ok(false);
+        }
+        if hash.restricted {
+            let value = self.push(What::ImmortalUndef)?;
+            let entry = &mut self.entries[at];
+            entry.value = value;
+            entry.key.flags = (found.flags & !key::LOCKED) | key::PLACEHOLDER;
+            return Ok(true);
+        }
+        // A damaged input may have a key twice; for Perl it is one.
+        let text = &self.text;
+        let same = |entry: &Entry| {
+            entry.key.is_utf8() == found.is_utf8() && entry.key.name.of(text) == found.name.of(text)
+        };
+        let kept = keep(&mut self.entries[hash.entries.range()], |entry| {
+            !same(entry)
+        });
+        self.set_len(hash, kept);
+        Ok(true)
+    }
+
+    /// Removes all keys of a hash, or of the hash that a reference leads to, but those that `keep`
+    /// wants.
     ///
     /// # Errors
     ///
     /// When there is no hash.
-    pub fn remove(&mut self, hash: NodeId, key: &str) -> Result<bool, Error> {
-        let mut hash = self.hash_at(hash)?;
-        let mut found = false;
-        // More than once only in a damaged input that has a key twice: Perl takes the last.
-        while let Some(at) = self.position(hash.entries, key) {
-            found |= self.entries[at].key.flags & key::PLACEHOLDER == 0;
-            self.entries
-                .copy_within(at + 1..hash.entries.range().end, at);
-            hash.entries.len -= 1;
-            self.nodes[hash.id.index()].what = hash.what();
-        }
-        Ok(found)
+    pub fn retain(
+        &mut self,
+        hash: NodeId,
+        mut keep: impl FnMut(KeyValue<'_>) -> bool,
+    ) -> Result<(), Error> {
+        let hash = self.hash_at(hash)?;
+        let mut entries = self.entries[hash.entries.range()].to_vec();
+        entries.retain(|entry| keep(KeyValue::new(self, entry)));
+        let start = hash.entries.range().start;
+        self.entries[start..][..entries.len()].copy_from_slice(&entries);
+        self.set_len(hash, entries.len());
+        Ok(())
     }
 
-    /// Blesses a node, or what a reference leads to, into a class. A label: whether Perl knows the
-    /// class is seen when Perl thaws it.
+    /// Blesses what a reference refers to, or a node that is no reference, into a class. A label:
+    /// whether Perl knows the class is seen when Perl thaws it.
     ///
     /// # Errors
     ///
@@ -91,12 +140,32 @@ impl Document {
         if !wire::is_class_name(class.as_bytes()) || class.len() > Limits::CLASS_NAME {
             return Err(Error::value("this is no name of a class"));
         }
-        let id = self.referent(node)?;
-        if !self.stored(id)?.what.can_be_blessed() {
+        let id = match self.stored(node)?.what {
+            What::Reference { to, .. } => to,
+            _ => node,
+        };
+        let stored = self.stored(id)?;
+        if !stored.what.can_be_blessed() {
             return Err(Error::value("a constant of Perl's can't be blessed"));
         }
-        self.nodes[id.index()].class = self.class_named(class.as_bytes())?;
+        let class = self.class_named(class.as_bytes())?;
+        if class != stored.class {
+            self.nodes[id.index()].class = class;
+            self.forget_overloading(id);
+        }
         Ok(())
+    }
+
+    /// Perl refuses a reference marked as overloaded whose class is not, and finds out by itself
+    /// whether the class of a plain one is.
+    fn forget_overloading(&mut self, id: NodeId) {
+        for node in &mut self.nodes {
+            if let What::Reference { to, overloaded, .. } = &mut node.what
+                && *to == id
+            {
+                *overloaded = false;
+            }
+        }
     }
 
     /// The number of a class, a new one if need be.
@@ -117,22 +186,21 @@ impl Document {
     }
 
     pub(crate) fn new_key(&mut self, name: &str) -> Result<Key, Error> {
-        let latin: Option<Vec<u8>> = name.chars().map(|c| u8::try_from(c).ok()).collect();
-        let (bytes, flags) = match &latin {
-            _ if name.is_ascii() => (name.as_bytes(), 0),
-            Some(latin) => (latin.as_slice(), key::WAS_UTF8),
-            None => (name.as_bytes(), key::UTF8),
+        let name = Name::of(name);
+        let (bytes, flags) = match name.latin_1() {
+            Some(latin) if name.utf8().is_ascii() => (latin, 0),
+            Some(latin) => (latin, key::WAS_UTF8),
+            None => (name.utf8(), key::UTF8),
         };
         let name = self.add_text(bytes)?;
         Ok(Key { name, flags })
     }
 
-    /// Where the last entry with this name is: with a name twice, the one that Perl takes.
-    pub(crate) fn position(&self, entries: Span, name: &str) -> Option<usize> {
+    /// Where the entry with this name is; with a name twice, the one that Perl takes.
+    fn position(&self, entries: Span, name: &str) -> Option<usize> {
         let range = entries.range();
-        self.entries[range.clone()]
-            .iter()
-            .rposition(|entry| entry.key.is(name, &self.text))
+        Name::of(name)
+            .find(&self.entries[range.clone()], &self.text)
             .map(|at| range.start + at)
     }
 
@@ -141,11 +209,13 @@ impl Document {
         match self.stored(id)?.what {
             What::Hash {
                 entries,
+                room,
                 restricted,
                 flagged,
             } => Ok(HashAt {
                 id,
                 entries,
+                room,
                 restricted,
                 flagged,
             }),
@@ -153,24 +223,68 @@ impl Document {
         }
     }
 
-    /// Adds an entry; a hash that has no room behind it moves to the end first.
+    /// Adds an entry. A hash without room moves to the end first, with room for as many again.
     fn append(&mut self, mut hash: HashAt, entry: Entry) {
-        if hash.entries.range().end != self.entries.len() {
-            let start = self.entries.len() as u32;
-            self.entries.extend_from_within(hash.entries.range());
-            hash.entries.start = start;
+        let Span { start, len } = hash.entries;
+        if hash.room > 0 && len < 1 << hash.room {
+            self.entries[(start + len) as usize] = entry;
+        } else {
+            hash.room = (2 * len + 2).ilog2() as u8;
+            hash.entries.start = self.entries.len() as u32;
+            self.entries.extend_from_within(Span { start, len }.range());
+            let end = hash.entries.start as usize + (1 << hash.room);
+            self.entries.resize(end, entry);
         }
-        self.entries.push(entry);
         hash.entries.len += 1;
         hash.flagged |= entry.key.flags != 0;
         self.nodes[hash.id.index()].what = hash.what();
     }
+
+    fn set_len(&mut self, mut hash: HashAt, len: usize) {
+        hash.entries.len = len as u32;
+        self.nodes[hash.id.index()].what = hash.what();
+    }
+
+    fn sizes(&self) -> [usize; 6] {
+        [
+            self.text.len(),
+            self.nodes.len(),
+            self.items.len(),
+            self.entries.len(),
+            self.rares.len(),
+            self.classes.len(),
+        ]
+    }
+
+    /// Forgets what was added since, which nothing refers to yet.
+    fn shrink(&mut self, to: [usize; 6]) {
+        let [text, nodes, items, entries, rares, classes] = to;
+        self.text.truncate(text);
+        self.nodes.truncate(nodes);
+        self.items.truncate(items);
+        self.entries.truncate(entries);
+        self.rares.truncate(rares);
+        self.classes.truncate(classes);
+    }
+}
+
+/// Moves what is kept to the front; how many they are.
+fn keep(entries: &mut [Entry], wanted: impl Fn(&Entry) -> bool) -> usize {
+    let mut kept = 0;
+    for at in 0..entries.len() {
+        if wanted(&entries[at]) {
+            entries[kept] = entries[at];
+            kept += 1;
+        }
+    }
+    kept
 }
 
 /// A hash, taken out of its node to be changed.
 struct HashAt {
     id: NodeId,
     entries: Span,
+    room: u8,
     restricted: bool,
     flagged: bool,
 }
@@ -179,6 +293,7 @@ impl HashAt {
     fn what(&self) -> What {
         What::Hash {
             entries: self.entries,
+            room: self.room,
             restricted: self.restricted,
             flagged: self.flagged,
         }

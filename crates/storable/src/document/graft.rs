@@ -88,10 +88,12 @@ impl Shift {
             What::Array(items) => What::Array(by(self.items, items)),
             What::Hash {
                 entries,
+                room,
                 restricted,
                 flagged,
             } => What::Hash {
                 entries: by(self.entries, entries),
+                room,
                 restricted,
                 flagged,
             },

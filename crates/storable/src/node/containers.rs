@@ -6,10 +6,11 @@ use std::fmt;
 use super::{Node, Variable};
 use crate::document::{Document, Entry, NodeId};
 use crate::error::Error;
+use crate::text::Name;
 use crate::wire::{Shape, key};
 
 /// What a class has frozen by itself.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Hook<'d> {
     pub(super) document: &'d Document,
     pub(super) list: &'d [NodeId],
@@ -80,11 +81,11 @@ impl<'d> Hash<'d> {
         self.restricted
     }
 
-    /// The value of a key.
+    /// The value of a key, looked for from the end. Two keys of Perl's may be the same text, as bytes
+    /// and as characters: then it is the one that is characters.
     pub fn get(&self, key: &str) -> Option<Node<'d>> {
-        let text = &self.document.text;
-        // From the end: should a damaged input have a key twice, Perl takes the last.
-        let found = self.entries.iter().rfind(|entry| entry.key.is(key, text))?;
+        let found = Name::of(key).find(self.entries, &self.document.text)?;
+        let found = &self.entries[found];
         (found.key.flags & key::PLACEHOLDER == 0).then(|| Node::new(self.document, found.value))
     }
 
@@ -98,6 +99,10 @@ impl<'d> Hash<'d> {
 }
 
 impl<'d> KeyValue<'d> {
+    pub(crate) fn new(document: &'d Document, entry: &'d Entry) -> Self {
+        Self { document, entry }
+    }
+
     /// The key as text: as UTF-8 where Perl says or the bytes are that, else as Latin-1.
     ///
     /// # Errors
@@ -114,12 +119,12 @@ impl<'d> KeyValue<'d> {
 
     /// Whether the bytes of the key are characters in UTF-8.
     pub fn is_utf8(&self) -> bool {
-        self.entry.key.flags & key::UTF8 != 0
+        self.entry.key.is_utf8()
     }
 
     /// Whether the bytes of the key are Latin-1 and were characters for the program.
     pub fn was_utf8(&self) -> bool {
-        self.entry.key.flags & key::WAS_UTF8 != 0
+        self.entry.key.was_utf8()
     }
 
     /// Whether the value is read-only in a restricted hash.
@@ -171,6 +176,13 @@ impl fmt::Debug for Array<'_> {
 impl fmt::Debug for Hash<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Hash({} keys)", self.entries.len())
+    }
+}
+
+impl fmt::Debug for Hook<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (frozen, list) = (self.frozen.len(), self.list.len());
+        write!(f, "Hook({frozen} bytes, {list} nodes)")
     }
 }
 

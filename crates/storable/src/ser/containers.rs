@@ -73,6 +73,7 @@ fn hash(document: &mut Document, entries: &[Entry]) -> What {
     document.entries.extend_from_slice(entries);
     What::Hash {
         entries: span,
+        room: 0,
         restricted: false,
         flagged: entries.iter().any(|entry| entry.key.flags != 0),
     }

@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use storable::{Document, Header, Kind, Value};
 
+use crate::rendering::render;
+
 fn read<T: DeserializeOwned>(items: &[u8]) -> Option<T> {
     let document = Document::decode(&[b"\x05\x0b", items].concat()).expect("the items are right");
     match document.root().to() {
@@ -113,6 +115,7 @@ fn what_perl_holds_reads_as_a_boolean() {
     ] {
         assert_eq!(read(yes), Some(true), "{yes:?}");
     }
+    assert_eq!(read(b"\x02\x00\x00\x00\x01\x1f"), Some(vec![false]));
     for no in [
         &b"\x08\x80"[..],
         b"\x0a\x010",
@@ -143,6 +146,7 @@ fn undef_is_none_and_unit_and_references_are_followed() {
     assert_eq!(read(b"\x05"), Some(()));
     assert_eq!(read::<()>(b"\x08\x81"), None);
     assert_eq!(read(b"\x04\x04\x08\x81"), Some(1_u8));
+    assert_eq!(read(b"\x02\x00\x00\x00\x01\x1f"), Some([None::<u8>]));
     // A hole in an array is undef as well.
     assert_eq!(
         read(b"\x02\x00\x00\x00\x02\x0e\x08\x81"),
@@ -161,13 +165,23 @@ fn bytes_are_bytes() {
     impl<'de> Deserialize<'de> for Raw {
         fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             struct Visitor;
-            impl serde::de::Visitor<'_> for Visitor {
+            impl<'de> serde::de::Visitor<'de> for Visitor {
                 type Value = Raw;
                 fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                     f.write_str("bytes")
                 }
                 fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Raw, E> {
                     Ok(Raw(bytes.to_vec()))
+                }
+                fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                    self,
+                    mut numbers: A,
+                ) -> Result<Raw, A::Error> {
+                    let mut bytes = Vec::new();
+                    while let Some(byte) = numbers.next_element()? {
+                        bytes.push(byte);
+                    }
+                    Ok(Raw(bytes))
                 }
             }
             deserializer.deserialize_bytes(Visitor)
@@ -176,6 +190,11 @@ fn bytes_are_bytes() {
     assert_eq!(read(b"\x0a\x02\xff\x00"), Some(Raw(vec![0xff, 0])));
     assert_eq!(read(b"\x17\x02\xc3\xa9"), Some(Raw(vec![0xc3, 0xa9])));
     assert_eq!(read(b"\x08\xaa"), Some(Raw(b"42".to_vec())));
+    assert_eq!(read(b"\x1d\x02v1\x0a\x01\xe9"), Some(Raw(vec![0xe9])));
+    assert_eq!(
+        read(b"\x02\x00\x00\x00\x02\x08\x81\x08\x82"),
+        Some(Raw(vec![1, 2]))
+    );
 }
 
 #[test]
@@ -204,6 +223,11 @@ struct Profile {
     role: Role,
     pair: (i8, char),
     unit: (),
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Letter {
+    A,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -244,7 +268,7 @@ fn rust_values_come_back_from_both_dialects() {
             profile
         );
         let mut network = Document::of(&profile).unwrap();
-        network.set_header(Header::network());
+        network.set_header(Header::network()).unwrap();
         let bytes = network.encode().unwrap();
         assert_eq!(bytes[0], 5);
         assert_eq!(storable::from_slice::<Profile>(&bytes).unwrap(), profile);
@@ -272,13 +296,13 @@ fn large_integers_and_special_doubles_come_back() {
             1e-300,
         ] {
             let mut document = Document::of(&number).unwrap();
-            document.set_header(header);
+            document.set_header(header).unwrap();
             let bytes = document.encode().unwrap();
             let read: f64 = storable::from_slice(&bytes).unwrap();
             assert_eq!(read.to_bits(), number.to_bits(), "{number}");
         }
         let mut document = Document::of(&f64::NAN).unwrap();
-        document.set_header(header);
+        document.set_header(header).unwrap();
         assert!(
             storable::from_slice::<f64>(&document.encode().unwrap())
                 .unwrap()
@@ -293,21 +317,42 @@ fn large_integers_and_special_doubles_come_back() {
 
 #[test]
 fn rust_values_become_what_perl_expects() {
-    let kind = |value: &dyn Fn() -> Document| format!("{:?}", value().root().kind());
-    assert_eq!(kind(&|| Document::of(&true).unwrap()), "Integer(1)");
-    assert_eq!(kind(&|| Document::of(&false).unwrap()), "Integer(0)");
-    assert_eq!(kind(&|| Document::of("a").unwrap()), "Bytes([97])");
-    assert_eq!(kind(&|| Document::of("é").unwrap()), "Utf8([195, 169])");
-    assert_eq!(kind(&|| Document::of(&None::<u8>).unwrap()), "Undef");
-    assert_eq!(kind(&|| Document::of(&()).unwrap()), "Undef");
-    assert_eq!(
-        kind(&|| Document::of(&[1, 2]).unwrap()),
-        "Array(Array(2 elements))"
-    );
-    assert_eq!(
-        kind(&|| Document::of(&Role::Guest).unwrap()),
-        "Bytes([71, 117, 101, 115, 116])"
-    );
+    fn perl<T: Serialize + ?Sized>(value: &T) -> String {
+        render(&Document::of(value).unwrap())
+    }
+    assert_eq!(perl(&true), "1");
+    assert_eq!(perl(&false), "0");
+    assert_eq!(perl("a"), r#"b"a""#);
+    assert_eq!(perl("é"), r#"u"\xc3\xa9""#);
+    assert_eq!(perl(&None::<u8>), "undef");
+    assert_eq!(perl(&()), "undef");
+    assert_eq!(perl(&1.5), "d:3ff8000000000000");
+    assert_eq!(perl(&[[1], [2]]), r"[\[1],\[2]]");
+    assert_eq!(perl(&Role::Guest), r#"b"Guest""#);
+    assert_eq!(perl(&Role::Named("x".into())), r#"{b"Named":b"x"}"#);
+    assert_eq!(perl(&Role::Range(1, 2)), r#"{b"Range":\[1,2]}"#);
+    assert_eq!(perl(&Role::Full { level: 3 }), r#"{b"Full":\{b"level":3}}"#);
+    assert_eq!(perl(&u64::MAX), r#"b"18446744073709551615""#);
+    let keys = BTreeMap::from([("a", 1), ("é", 2), ("☺", 3)]);
+    assert_eq!(perl(&keys), r#"{b"a":1,u"\xe2\x98\xba":3,w"\xe9":2}"#);
+}
+
+#[test]
+fn a_variant_is_the_one_key_that_is_there() {
+    // A restricted hash with Named, and Full that is only allowed.
+    let items = b"\x19\x01\x00\x00\x00\x02\x0a\x01x\x00\x00\x00\x00\x05Named\
+        \x0e\x14\x00\x00\x00\x04Full";
+    assert_eq!(read(items), Some(Role::Named("x".into())));
+    assert_eq!(read::<Role>(b"\x03\x00\x00\x00\x00"), None);
+}
+
+#[test]
+fn what_does_not_fit_whole_is_an_error() {
+    let three = b"\x02\x00\x00\x00\x03\x08\x81\x08\x82\x08\x83";
+    assert_eq!(read::<(u8, u8)>(three), None);
+    assert_eq!(read::<[u8; 2]>(three), None);
+    assert_eq!(read::<[u8; 4]>(three), None);
+    assert_eq!(read(three), Some([1_u8, 2, 3]));
 }
 
 #[test]
@@ -378,6 +423,13 @@ fn two_keys_that_are_one_text_are_an_error_for_a_tree() {
     assert!(document.root().to::<Value>().unwrap_err().is_value());
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Strict {
+    #[serde(rename = "name")]
+    _name: Option<String>,
+}
+
 #[test]
 fn errors_and_debug_show_no_values() {
     let secret = "correct horse battery staple";
@@ -389,6 +441,7 @@ fn errors_and_debug_show_no_values() {
         password.to::<Vec<u8>>().unwrap_err(),
         password.to::<char>().unwrap_err(),
         password.to::<std::net::IpAddr>().unwrap_err(),
+        document.root().to::<Strict>().unwrap_err(),
         document.root().to::<HashMap<String, Role>>().unwrap_err(),
     ];
     for error in errors {
@@ -396,6 +449,30 @@ fn errors_and_debug_show_no_values() {
             assert!(!text.contains("horse"), "{text}");
         }
     }
-    let shown = format!("{document:?} {password:?} {:?}", document.root());
-    assert!(!shown.contains("horse"), "{shown}");
+    let shown = format!(
+        "{document:?} {password:?} {:?} {:?} {:?}",
+        document.root(),
+        document.root().kind(),
+        password.kind()
+    );
+    assert!(
+        !shown.contains("horse") && !shown.contains("104, 111"),
+        "{shown}"
+    );
+    let large = Document::of("99999999999999999999").unwrap();
+    for error in [
+        large.root().to::<u64>().unwrap_err(),
+        large.root().to::<i32>().unwrap_err(),
+        large.root().to::<std::num::NonZeroU64>().unwrap_err(),
+    ] {
+        assert!(!error.to_string().contains("9999"), "{error}");
+    }
+    let keys = Document::of(&HashMap::from([(secret, 1)])).unwrap();
+    for error in [
+        keys.root().to::<Strict>().unwrap_err(),
+        keys.root().to::<Role>().unwrap_err(),
+        keys.root().to::<HashMap<u8, u8>>().unwrap_err(),
+    ] {
+        assert!(!error.to_string().contains("horse"), "{error}");
+    }
 }
