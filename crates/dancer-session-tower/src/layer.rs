@@ -89,7 +89,7 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let SessionLayer { engine, name, .. } = &*self.layer;
-        let duplicates = engine.settings().cookie.duplicates;
+        let duplicates = engine.settings().cookie.duplicates();
         let presented = cookies::presented(request.headers(), name, duplicates);
         let handle = SessionHandle::new(engine.clone(), presented);
         request.extensions_mut().insert(handle.clone());

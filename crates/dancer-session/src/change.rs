@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Error;
 use crate::layout::{Entries, Value};
+use crate::{Error, Layout};
 
 /// One operation of a request on the entries of its session.
 #[derive(Clone)]
@@ -33,11 +33,11 @@ pub(crate) enum Change {
 type Step = dyn Fn(&Entries, &str) -> Result<Option<Value>, Error> + Send + Sync;
 
 impl Change {
-    pub(crate) fn set(name: &str, value: &impl Serialize) -> Result<Self, Error> {
+    pub(crate) fn set(layout: Layout, name: &str, value: &impl Serialize) -> Result<Self, Error> {
         settable(name)?;
         Ok(Self::Set {
             name: name.into(),
-            value: Value::encode(name, value)?,
+            value: Value::encode(layout, name, value)?,
         })
     }
 
@@ -54,7 +54,8 @@ impl Change {
         settable(name)?;
         let step = move |entries: &Entries, name: &str| {
             let new = f(entries.get::<T>(name)?);
-            new.map(|new| Value::encode(name, &new)).transpose()
+            new.map(|new| Value::encode(entries.layout(), name, &new))
+                .transpose()
         };
         Ok(Self::Update {
             name: name.into(),
@@ -64,12 +65,12 @@ impl Change {
 
     pub(crate) fn apply(&self, entries: &mut Entries) -> Result<(), Error> {
         match self {
-            Self::Set { name, value } => entries.set(name, value.clone()),
-            Self::Remove { name, .. } => _ = entries.remove(name),
+            Self::Set { name, value } => entries.set(name, value.clone())?,
+            Self::Remove { name, .. } => entries.remove(name),
             Self::Clear => entries.clear(),
             Self::Update { name, step } => match step(entries, name)? {
-                Some(value) => entries.set(name, value),
-                None => _ = entries.remove(name),
+                Some(value) => entries.set(name, value)?,
+                None => entries.remove(name),
             },
         }
         Ok(())
@@ -101,7 +102,7 @@ impl fmt::Debug for Change {
 
 /// Names that the Dancer layout keeps beside the entries. They are reserved in every layout, or a
 /// session could not be moved from one to the other.
-const RESERVED: [&str; 5] = ["id", "__created", "__owner", "__w", "__ended"];
+pub(crate) const RESERVED: [&str; 5] = ["id", "__created", "__owner", "__w", "__ended"];
 
 fn settable(name: &str) -> Result<(), Error> {
     if RESERVED.contains(&name) {

@@ -6,6 +6,7 @@ mod doubt;
 mod finish;
 mod flush;
 mod queue;
+mod retrieve;
 
 use std::fmt;
 use std::sync::Arc;
@@ -156,7 +157,7 @@ impl SessionEngine {
     ///
     /// [`is_unavailable`](Error::is_unavailable); nobody knows the id then, so nothing is lost.
     pub async fn create(&self) -> Result<Session, Error> {
-        let read = self.store_new(Entries::default(), self.deadline()).await?;
+        let read = self.store_new(self.no_entries(), self.deadline()).await?;
         Ok(Session::stored(self.clone(), read))
     }
 
@@ -178,57 +179,7 @@ impl SessionEngine {
     /// [`is_unavailable`](Error::is_unavailable), or [`is_unreadable`](Error::is_unreadable). Neither
     /// means that the session is gone.
     pub async fn retrieve(&self, id: &str) -> Result<Option<Session>, Error> {
-        let Some(id) = SessionId::parse(id) else {
-            tracing::debug!("malformed_id");
-            return Ok(None);
-        };
-        let key = self.key(&id);
-        let Some((payload, left)) = self.read(&key).await? else {
-            tracing::debug!(session = %id, "unknown_id");
-            return Ok(None);
-        };
-        let now = self.0.clock.now();
-        let content = self.0.codec.decode(&key, &payload);
-        match content.inspect_err(|error| tracing::error!(session = %id, %error, "unreadable"))? {
-            Content::Stub(stub) => {
-                let end = self.0.lifetime.of_stub(stub.ends, now);
-                if end < left {
-                    self.touch_later(key, end);
-                }
-                Ok((now < stub.ends).then(|| Session::ended(self.clone(), id)))
-            }
-            Content::Session(document) => {
-                let read = Read::new(id, payload, document);
-                Ok(self.admit(key, read, left, now))
-            }
-        }
-    }
-
-    /// Lets a session in whose key has so much `left`, unless its absolute limit has passed; and sees
-    /// to it that the key lives as long as the session.
-    fn admit(&self, key: Key, read: Read, left: Duration, now: Moment) -> Option<Session> {
-        let Some(due) = self.0.lifetime.of(read.document.created, now) else {
-            tracing::debug!(session = %read.id, "limit_passed");
-            self.touch_later(key, Duration::ZERO);
-            return None;
-        };
-        let interval = self.0.settings.touch_interval;
-        let outlives = due + SECOND <= left;
-        if outlives || (!interval.is_zero() && due >= left + interval) {
-            self.touch_later(key, due);
-        }
-        Some(Session::stored(self.clone(), read))
-    }
-
-    /// Reads what is under a key, and how long that has left. Without an interval, the read itself
-    /// extends it, before it is known what it reads.
-    async fn read(&self, key: &Key) -> Result<Option<(Bytes, Duration)>, Error> {
-        if !self.0.settings.touch_interval.is_zero() {
-            return self.0.store.peek(key, self.deadline()).await;
-        }
-        let ttl = self.0.lifetime.of_any();
-        let payload = self.0.store.retrieve(key, ttl, self.deadline()).await?;
-        Ok(payload.map(|payload| (payload, ttl)))
+        retrieve::retrieve(self, id).await
     }
 
     /// Sets how long a key lives from now on, without making anybody wait for it.
@@ -247,11 +198,12 @@ impl SessionEngine {
         let mark = Mark::generate(&self.0.entropy)?;
         let document = Document {
             created,
+            dated: true,
             mark,
             entries,
         };
         loop {
-            let id = SessionId::generate(&self.0.entropy)?;
+            let id = self.new_id()?;
             let key = self.key(&id);
             let payload = self.0.codec.encode(&key, &document)?;
             if self.create_as(&key, &payload, by).await? == Create::Created {
@@ -305,7 +257,7 @@ impl SessionEngine {
                 Err(error) => doubt.again(error)?,
                 Ok(Destroy::Gone) => return Ok(true),
                 Ok(Destroy::Destroyed(there)) => {
-                    let there = self.0.codec.decode(&key, &there);
+                    let there = self.decode(&key, &there);
                     let before = matches!(there, Ok(Content::Stub(stub)) if stub.mark != mark);
                     tracing::debug!(session = %id, ended_before = before, "destroyed");
                     return Ok(!before);
@@ -337,17 +289,28 @@ impl SessionEngine {
         random_text(&self.0.entropy)
     }
 
+    /// What the entries of a new session are, before anything is set.
+    pub(crate) fn no_entries(&self) -> Entries {
+        self.0.codec.empty()
+    }
+
+    fn new_id(&self) -> Result<SessionId, Error> {
+        SessionId::generate(&self.0.entropy, self.0.codec.layout)
+    }
+
     fn key(&self, id: &SessionId) -> Key {
-        Key::new(&self.0.settings.prefix, id)
+        self.0.codec.key(id)
+    }
+
+    /// Reads a payload as what it is now.
+    fn decode(&self, key: &Key, payload: &Bytes) -> Result<Content, Error> {
+        self.0.codec.decode(key, payload, self.0.clock.now())
     }
 
     fn deadline(&self) -> Instant {
         Instant::now() + self.0.settings.timeout
     }
 }
-
-/// By so much a key may outlive its session, which nobody can read then; less is not worth a command.
-const SECOND: Duration = Duration::from_secs(1);
 
 impl fmt::Debug for SessionEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -60,10 +60,10 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    fn entries(&self) -> Entries {
+    fn entries(&self, empty: &Entries) -> Entries {
         match self {
             Self::Stored(read) => read.document.entries.clone(),
-            Self::Anonymous | Self::Ended(_) => Entries::default(),
+            Self::Anonymous | Self::Ended(_) => empty.clone(),
         }
     }
 }
@@ -98,12 +98,13 @@ pub(crate) struct Task {
 }
 
 impl Hand {
-    pub(crate) fn new(origin: Origin) -> Self {
+    /// `empty`: what a session without entries is in this layout.
+    pub(crate) fn new(origin: Origin, empty: Entries) -> Self {
         Self {
             origin,
             changes: Vec::new(),
             changed: None,
-            empty: Entries::default(),
+            empty,
             renew: false,
             doomed: Vec::new(),
             destroyed: false,
@@ -151,8 +152,8 @@ impl Hand {
     /// Applies a change for this request to see, and keeps it for the flush. Not for changes with a
     /// closure of the application's: see [`accept`](Self::accept).
     pub(crate) fn change(&mut self, change: Change) -> Result<(), Error> {
-        let origin = &self.origin;
-        let entries = self.changed.get_or_insert_with(|| origin.entries());
+        let (origin, empty) = (&self.origin, &self.empty);
+        let entries = self.changed.get_or_insert_with(|| origin.entries(empty));
         change.apply(entries)?;
         self.keep(change);
         Ok(())
@@ -183,7 +184,7 @@ impl Hand {
     /// After a flush: what was stored, and the changes that were made since and wait to be applied
     /// to it.
     pub(crate) fn to_rebase(&self) -> Option<(Copy, Vec<Change>)> {
-        let entries = self.origin.entries();
+        let entries = self.origin.entries(&self.empty);
         let revision = self.revision;
         let waiting = !self.changes.is_empty();
         waiting.then(|| (Copy { entries, revision }, self.changes.clone()))

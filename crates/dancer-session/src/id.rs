@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::Error;
+use crate::{Error, Layout};
 
-/// The id of a session: 256 random bits as 43 characters of base64url.
+/// The id of a session. In the native layout 256 random bits as 43 characters of base64url; in the
+/// Dancer layout 40 random decimal digits, since Dancer and its engines expect digits.
 ///
 /// Who knows it has the session, so it goes into the cookie and nowhere else. `Debug` and
 /// `Display` show a [fingerprint](Self::fingerprint).
@@ -22,22 +24,48 @@ pub struct SessionId {
 
 impl SessionId {
     /// Makes a new id. This is the only function that does; without random bits there is no id.
-    pub(crate) fn generate(entropy: &Entropy) -> Result<Self, Error> {
-        let mut bits = [0; NATIVE_BYTES];
-        entropy.fill(&mut bits)?;
-        Ok(Self::from_text(&URL_SAFE_NO_PAD.encode(bits)))
+    pub(crate) fn generate(entropy: &Entropy, layout: Layout) -> Result<Self, Error> {
+        match layout {
+            Layout::Native => {
+                let mut bits = [0; NATIVE_BYTES];
+                entropy.fill(&mut bits)?;
+                Ok(Self::from_text(&URL_SAFE_NO_PAD.encode(bits)))
+            }
+            Layout::Dancer => Ok(Self::from_text(&digits(entropy)?)),
+        }
     }
 
-    /// Takes what a client presented, if it has exactly the shape that [`generate`](Self::generate)
-    /// gives. Does no I/O.
-    pub(crate) fn parse(presented: &str) -> Option<Self> {
-        if presented.len() != NATIVE_CHARS {
-            return None;
+    /// Takes what a client presented, if it has the shape of an id. Does no I/O.
+    ///
+    /// In the native layout that is exactly what [`generate`](Self::generate) gives; in the Dancer
+    /// layout also what Dancer itself issues, now or later: 20 to 128 of `A-Za-z0-9_-~`.
+    pub(crate) fn parse(presented: &str, layout: Layout) -> Option<Self> {
+        let fits = match layout {
+            Layout::Native => {
+                let mut bits = [0; NATIVE_BYTES];
+                // Strict about the four bits that the last character has too many, so one id has
+                // one text.
+                presented.len() == NATIVE_CHARS
+                    && URL_SAFE_NO_PAD.decode_slice(presented, &mut bits) == Ok(NATIVE_BYTES)
+            }
+            Layout::Dancer => {
+                DANCER_CHARS.contains(&presented.len())
+                    && presented.bytes().all(|byte| {
+                        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'~')
+                    })
+            }
+        };
+        fits.then(|| Self::from_text(presented))
+    }
+
+    /// Whether it has the shape that this engine gives its ids, and not only one that it accepts.
+    pub(crate) fn is_own(&self, layout: Layout) -> bool {
+        match layout {
+            Layout::Native => true,
+            Layout::Dancer => {
+                self.text.len() == DIGITS && self.text.bytes().all(|byte| byte.is_ascii_digit())
+            }
         }
-        let mut bits = [0; NATIVE_BYTES];
-        // Strict about the four bits that the last character has too many, so one id has one text.
-        let length = URL_SAFE_NO_PAD.decode_slice(presented, &mut bits).ok()?;
-        (length == NATIVE_BYTES).then(|| Self::from_text(presented))
     }
 
     fn from_text(text: &str) -> Self {
@@ -113,6 +141,9 @@ impl fmt::Display for Fingerprint {
 pub(crate) struct Mark(pub(crate) [u8; 8]);
 
 impl Mark {
+    /// That of a payload which nobody has marked.
+    pub(crate) const NONE: Self = Self([0; 8]);
+
     pub(crate) fn generate(entropy: &Entropy) -> Result<Self, Error> {
         let mut bits = [0; 8];
         entropy.fill(&mut bits)?;
@@ -156,6 +187,26 @@ impl Default for Entropy {
 
 const NATIVE_BYTES: usize = 32;
 const NATIVE_CHARS: usize = 43;
+
+/// 132 bits. One digit more than Dancer 1's own generator ever gives, so that the two can be told
+/// apart.
+const DIGITS: usize = 40;
+const DANCER_CHARS: RangeInclusive<usize> = 20..=128;
+
+/// Random decimal digits, each as likely as the others.
+fn digits(entropy: &Entropy) -> Result<String, Error> {
+    // The largest multiple of ten in a byte: what is not below it would favour the lower digits.
+    const FAIR: u8 = 250;
+    let mut text = String::with_capacity(DIGITS);
+    while text.len() < DIGITS {
+        let mut bits = [0; DIGITS];
+        entropy.fill(&mut bits)?;
+        let fair = bits.iter().filter(|byte| **byte < FAIR);
+        let wanted = DIGITS - text.len();
+        text.extend(fair.take(wanted).map(|byte| char::from(b'0' + byte % 10)));
+    }
+    Ok(text)
+}
 
 /// Writes `bytes` as base64url over the whole of `text`, which has the right length for it.
 pub(crate) fn encode(bytes: &[u8], text: &mut [u8]) {

@@ -2,20 +2,25 @@
 
 mod dancer;
 mod entries;
+mod json;
 mod native;
+mod perl;
 
 use std::fmt;
 
 use bytes::Bytes;
 
-use crate::Error;
 use crate::id::{Fingerprint, Mark, SessionId, encode};
 use crate::lifetime::Moment;
+use crate::{Error, Layout, Settings};
 
+use self::json::JsonEntries;
 pub(crate) use entries::{Entries, Value};
 
-/// Under which key of the store a session lives: the prefix, and the first 128 bits of the SHA-256
-/// of its id as 22 characters of base64url. From the key nobody finds the id.
+/// Under which key of the store a session lives.
+///
+/// In the native layout the prefix, and the first 128 bits of the SHA-256 of the id as 22 characters
+/// of base64url: from the key nobody finds the id. In the Dancer layout the id itself.
 #[derive(Clone)]
 pub struct Key {
     text: Box<str>,
@@ -23,7 +28,7 @@ pub struct Key {
 }
 
 impl Key {
-    pub(crate) fn new(prefix: &str, id: &SessionId) -> Self {
+    pub(crate) fn native(prefix: &str, id: &SessionId) -> Self {
         let mut name = [0; 22];
         encode(&id.hash(), &mut name);
         let mut text = String::with_capacity(prefix.len() + name.len());
@@ -31,6 +36,13 @@ impl Key {
         text.extend(name.map(char::from));
         Self {
             text: text.into(),
+            fingerprint: id.fingerprint(),
+        }
+    }
+
+    pub(crate) fn bare(id: &SessionId) -> Self {
+        Self {
+            text: id.as_str().into(),
             fingerprint: id.fingerprint(),
         }
     }
@@ -57,6 +69,8 @@ impl fmt::Debug for Key {
 pub(crate) enum Content {
     Session(Document),
     Stub(Stub),
+    /// Somebody else's: nothing of it is to be shown, changed or given an expiry.
+    Foreign,
 }
 
 /// A session, read from a payload or about to become one.
@@ -64,6 +78,8 @@ pub(crate) enum Content {
 pub(crate) struct Document {
     /// From here the absolute limit counts; a renew keeps it.
     pub(crate) created: Moment,
+    /// Whether the payload says so. Those that Perl wrote need not.
+    pub(crate) dated: bool,
     /// Who wrote it. See [`Mark`].
     pub(crate) mark: Mark,
     pub(crate) entries: Entries,
@@ -79,20 +95,55 @@ pub(crate) struct Stub {
 }
 
 /// Turns documents into payloads and back, within the limit of `max_size`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Codec {
-    pub(crate) max_size: usize,
+    pub(crate) layout: Layout,
+    prefix: String,
+    class: String,
+    max_size: usize,
 }
 
 impl Codec {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            layout: settings.layout,
+            prefix: settings.prefix.clone(),
+            class: settings.class.clone(),
+            max_size: settings.max_size,
+        }
+    }
+
+    pub(crate) fn key(&self, id: &SessionId) -> Key {
+        match self.layout {
+            Layout::Native => Key::native(&self.prefix, id),
+            Layout::Dancer => Key::bare(id),
+        }
+    }
+
+    /// The entries of a session that is to be.
+    pub(crate) fn empty(&self) -> Entries {
+        match self.layout {
+            Layout::Native => Entries::Json(JsonEntries::default()),
+            Layout::Dancer => Entries::Perl(dancer::empty(&self.class)),
+        }
+    }
+
     /// Writes a session that will live under `key`.
     pub(crate) fn encode(&self, key: &Key, document: &Document) -> Result<Bytes, Error> {
-        let payload = native::encode(key, document);
+        let name = key.fingerprint();
+        let payload = match &document.entries {
+            Entries::Json(entries) => native::encode(key, document, entries),
+            Entries::Perl(entries) => dancer::encode(key, document, entries).map_err(|error| {
+                Error::refused(format!(
+                    "session {name}… can't be stored: {error}: keep less in it, or raise \
+                     redis_session.max_size"
+                ))
+            })?,
+        };
         if payload.len() > self.max_size {
             return Err(Error::refused(format!(
-                "session {}… would take {} bytes, more than max_size ({}): keep less in it, or raise \
-                 redis_session.max_size",
-                key.fingerprint(),
+                "session {name}… would take {} bytes, more than max_size ({}): keep less in it, or \
+                 raise redis_session.max_size",
                 payload.len(),
                 self.max_size
             )));
@@ -101,27 +152,45 @@ impl Codec {
     }
 
     pub(crate) fn encode_stub(&self, key: &Key, stub: Stub) -> Bytes {
-        native::encode_stub(key, stub).into()
+        match self.layout {
+            Layout::Native => native::encode_stub(key, stub).into(),
+            Layout::Dancer => dancer::encode_stub(key, &self.class, stub).into(),
+        }
     }
 
-    /// Reads what was found under `key`, or says why it is no session of this engine.
-    pub(crate) fn decode(&self, key: &Key, payload: &Bytes) -> Result<Content, Error> {
-        let unreadable = |reason: String| {
+    /// Reads what was found under `key` at the moment `now`, or says why it can't be read.
+    pub(crate) fn decode(&self, key: &Key, payload: &Bytes, now: Moment) -> Result<Content, Error> {
+        let content = match self.layout {
+            Layout::Native => self.decode_native(key, payload),
+            Layout::Dancer => self.decode_dancer(key, payload, now),
+        };
+        content.map_err(|reason| {
             let name = key.fingerprint();
             Error::unreadable(format!(
                 "the payload of session {name}… {reason}; it was left as it is"
             ))
-        };
+        })
+    }
+
+    fn decode_native(&self, key: &Key, payload: &Bytes) -> Result<Content, String> {
         if payload.len() > self.max_size {
-            return Err(unreadable(format!(
-                "has {} bytes, more than max_size ({})",
-                payload.len(),
-                self.max_size
-            )));
+            let (len, most) = (payload.len(), self.max_size);
+            return Err(format!("has {len} bytes, more than max_size ({most})"));
         }
         if dancer::recognises(payload) {
-            return Err(unreadable("is in the Dancer layout".into()));
+            return Err("is in the Dancer layout".into());
         }
-        native::decode(key, payload).map_err(unreadable)
+        native::decode(key, payload)
+    }
+
+    fn decode_dancer(&self, key: &Key, payload: &Bytes, now: Moment) -> Result<Content, String> {
+        if native::recognises(key, payload) {
+            return Err("is in the native layout".into());
+        }
+        match dancer::decode(key, payload, self.max_size, now) {
+            Ok(content) => Ok(content),
+            Err(dancer::Refusal::Foreign) => Ok(Content::Foreign),
+            Err(dancer::Refusal::Unreadable(reason)) => Err(reason),
+        }
     }
 }

@@ -76,6 +76,11 @@ impl Lifetime {
         }
     }
 
+    /// Whether there is an absolute limit.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.lifetime.is_some()
+    }
+
     /// How far a retrieve extends, before it is known what it reads.
     pub(crate) fn of_any(&self) -> Duration {
         self.lifetime

@@ -73,9 +73,10 @@ impl Session {
     }
 
     fn new(engine: SessionEngine, origin: Origin) -> Self {
+        let hand = Hand::new(origin, engine.no_entries());
         let shared = Shared {
             engine,
-            hand: Mutex::new(Hand::new(origin)),
+            hand: Mutex::new(hand),
             flushing: AsyncMutex::default(),
         };
         Self {
@@ -106,9 +107,11 @@ impl Session {
     /// # Errors
     ///
     /// [`is_refused`](Error::is_refused) for the reserved names `id`, `__created`, `__owner`, `__w`
-    /// and `__ended`; [`is_entry`](Error::is_entry) for a value that JSON can't hold.
+    /// and `__ended`; [`is_entry`](Error::is_entry) for a value that JSON, or Perl, can't
+    /// hold.
     pub fn set(&self, name: &str, value: impl Serialize) -> Result<(), Error> {
-        self.change(Change::set(name, &value)?)
+        let layout = self.shared.engine.settings().layout;
+        self.change(Change::set(layout, name, &value)?)
     }
 
     /// Makes the new value of an entry from the old one, exactly, whatever other requests do: when
@@ -172,8 +175,7 @@ impl Session {
 
     /// The names of all entries.
     pub fn keys(&self) -> Vec<String> {
-        let hand = self.shared.hand();
-        hand.entries().names().map(Into::into).collect()
+        self.shared.hand().entries().names()
     }
 
     /// How many entries there are.

@@ -100,7 +100,11 @@ pub struct Settings {
     /// How keys and payloads look in Redis. Default: [`Layout::Native`].
     pub layout: Layout,
 
-    /// What every key in Redis begins with. Default: `session:`. Two applications with the same
+    /// The class of Perl's that sessions are blessed into, in the Dancer layout. Default:
+    /// `Dancer::Session::Redis`. A session that was read keeps the class it has.
+    pub class: String,
+
+    /// What every key in Redis begins with, in the native layout. Default: `session:`. Two applications with the same
     /// prefix in the same database read each other's sessions. Not empty, at most 64 bytes, of
     /// ASCII letters, digits and punctuation without `* ? [ ] \ { }`.
     pub prefix: String,
@@ -208,6 +212,7 @@ impl Default for Settings {
             timeout: Duration::from_secs(1),
             max_size: 1 << 20,
             layout: Layout::default(),
+            class: "Dancer::Session::Redis".into(),
             prefix: "session:".into(),
             on_unreadable: OnUnreadable::default(),
             debug: false,
@@ -231,6 +236,7 @@ impl fmt::Debug for Settings {
             .field("timeout", &self.timeout)
             .field("max_size", &self.max_size)
             .field("layout", &self.layout)
+            .field("class", &self.class)
             .field("prefix", &self.prefix)
             .field("on_unreadable", &self.on_unreadable)
             .field("debug", &self.debug)
@@ -246,6 +252,11 @@ pub enum Layout {
     /// JSON under a prefixed key that does not show the id. In a file: `native`.
     #[default]
     Native,
+    /// Perl's Storable under the bare id, shared with a Dancer application. In a file: `dancer`.
+    ///
+    /// Who reads the server's memory, its dump or its log has usable ids; the database should hold
+    /// nothing but sessions. See the guide `docs/from-dancer.md`.
+    Dancer,
 }
 
 /// What a visitor gets whose stored session is there but can't be read: damaged, of a newer

@@ -29,14 +29,14 @@ pub(crate) use erased::ErasedStore;
 /// - **An answer comes by the deadline** `by`, or an error does.
 /// - **A future that is dropped** half-way has carried out its step, or not; never a part of it.
 pub trait Store: Send + Sync + 'static {
-    /// Reads a payload and lets its key live for `ttl` from now.
+    /// Reads a payload and lets its key live for `ttl` from now; with `None` as long as it did.
     ///
     /// Absent or expired: `None`, and nothing is created. Concurrent: reads the payload before or
     /// after a replacement, never a mixture.
     fn retrieve(
         &self,
         key: &Key,
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> impl Future<Output = Result<Option<Bytes>, Error>> + Send;
 

@@ -229,7 +229,7 @@ async fn r17_a_cookie_with_an_expiry_slides_and_one_without_does_not() {
 async fn r23_two_different_cookies_are_none_or_the_last() {
     for (duplicates, expected) in [(Duplicates::Refuse, "1"), (Duplicates::LastWins, "2")] {
         let cookie = CookieSettings {
-            duplicates,
+            duplicates: Some(duplicates),
             ..CookieSettings::default()
         };
         let engine = SessionEngine::in_memory(Settings {

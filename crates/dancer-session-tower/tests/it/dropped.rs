@@ -36,7 +36,7 @@ impl Store for Hesitant {
     async fn retrieve(
         &self,
         key: &Key,
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Option<Bytes>, Error> {
         hesitate!(self.retrieve(key, ttl, by))

@@ -68,7 +68,7 @@ impl<'a> Attempt<'a> {
                 Ok(Answer::Done) => return Ok(self.tried),
                 Ok(Answer::Gone) => return self.after_all().await,
                 Ok(Answer::Taken) => {
-                    self.fresh = Some(SessionId::generate(&self.engine.0.entropy)?);
+                    self.fresh = Some(self.engine.new_id()?);
                 }
                 Ok(Answer::Changed(payload)) => match self.newer(payload)? {
                     Newer::Other(read) => base = read,
@@ -87,6 +87,7 @@ impl<'a> Attempt<'a> {
         let engine = &self.engine.0;
         let mut document = Document {
             mark: self.mark,
+            dated: true,
             ..Document::clone(&base.document)
         };
         apply(self.task, &mut document.entries)?;
@@ -141,7 +142,7 @@ impl<'a> Attempt<'a> {
         let key = self.engine.key(fresh);
         let there = engine.store.peek(&key, self.by).await;
         let there = there.map_err(|error| self.unknown().because(error))?;
-        match there.map(|(payload, _)| (engine.codec.decode(&key, &payload), payload)) {
+        match there.map(|(payload, _)| (self.engine.decode(&key, &payload), payload)) {
             Some((Ok(Content::Session(document)), payload)) if document.mark == self.mark => {
                 Ok(Some(Read::new(fresh.clone(), payload, document)))
             }
@@ -151,8 +152,8 @@ impl<'a> Attempt<'a> {
 
     /// What the payload means that is stored instead of the one expected.
     fn newer(&self, payload: Bytes) -> Result<Newer, Error> {
-        match self.engine.0.codec.decode(&self.key, &payload)? {
-            Content::Stub(_) => Ok(Newer::Ended),
+        match self.engine.decode(&self.key, &payload)? {
+            Content::Stub(_) | Content::Foreign => Ok(Newer::Ended),
             Content::Session(document) => {
                 let own = document.mark == self.mark;
                 let read = Read::new(self.id.clone(), payload, document);

@@ -82,13 +82,16 @@ impl EngineBuilder {
         Ok(self.build(Arc::new(store), None))
     }
 
-    fn build(self, store: Arc<dyn ErasedStore>, redis: Option<Arc<RedisStore>>) -> SessionEngine {
+    fn build(
+        mut self,
+        store: Arc<dyn ErasedStore>,
+        redis: Option<Arc<RedisStore>>,
+    ) -> SessionEngine {
+        self.settings.cookie.settle(self.settings.layout);
         SessionEngine(Arc::new(Inner {
             store,
             redis,
-            codec: Codec {
-                max_size: self.settings.max_size,
-            },
+            codec: Codec::new(&self.settings),
             lifetime: Lifetime::new(&self.settings),
             clock: self.clock,
             entropy: self.entropy,

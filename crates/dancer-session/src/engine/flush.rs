@@ -8,7 +8,6 @@ use super::SessionEngine;
 use super::attempt::Attempt;
 use crate::Error;
 use crate::hand::{Origin, Plan, Task};
-use crate::id::SessionId;
 use crate::layout::Entries;
 use crate::session::{Read, Shared};
 
@@ -160,7 +159,7 @@ impl SessionEngine {
                 "an earlier flush of this session got no answer: retrieve it again",
             )),
             Plan::Create => {
-                let mut entries = Entries::default();
+                let mut entries = self.no_entries();
                 apply(task, &mut entries)?;
                 let read = self.store_new(entries, by).await?;
                 Ok((Flushed::Created, Origin::Stored(read)))
@@ -178,7 +177,7 @@ impl SessionEngine {
                 let mut turn = self.0.queue.turn(&read.id, by).await?;
                 let start = turn.latest().unwrap_or_else(|| read.clone());
                 turn.leave_behind(None);
-                let fresh = SessionId::generate(&self.0.entropy)?;
+                let fresh = self.new_id()?;
                 let stored = Attempt::new(self, read, Some(fresh), task, by)?
                     .run(start)
                     .await?;
@@ -203,7 +202,7 @@ impl SessionEngine {
         tracing::info!(session = %read.id, "ended");
         if done == Flushed::Renewed {
             // A log-in goes on, with what this request knows and nothing of the session that ended.
-            let mut entries = Entries::default();
+            let mut entries = self.no_entries();
             apply(task, &mut entries)?;
             if entries.len() > 0 {
                 let fresh = self.store_new(entries, by).await?;

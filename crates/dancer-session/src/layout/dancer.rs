@@ -1,9 +1,164 @@
-//! The Dancer layout: bare ids as keys, Perl's Storable as payload, shared with Dancer
-//! applications. So far its payloads are only recognised, so that nobody takes one for damage.
+//! The Dancer layout, shared with Dancer applications: the key is the bare id, the payload what
+//! Perl's Storable makes of a hash blessed as [`class`](crate::Settings::class):
+//!
+//! ```perl
+//! bless {
+//!     id        => '3048…',       # the key; what has another one is no session of this id
+//!     user      => 'anna',        # the entries
+//!     visits    => 3,
+//!     __created => 1790000000,    # when the session was created; missing if Perl wrote it
+//!     __w       => 'q83vASNFZ4k', # the mark of the flush that wrote it
+//! }, 'Dancer::Session::Redis'
+//!
+//! bless { id => '3048…', __ended => 1790000030, __w => '3q2-796tvu8' }, 'Dancer::Session::Redis'
+//! ```
+//!
+//! Keys are bare and the database is shared, so nothing is believed before the payload has proved
+//! to be the session of its key.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use storable::{Document as Frozen, Kind, Limits};
+
+use super::perl::PerlEntries;
+use super::{Content, Document, Entries, Key, Stub};
+use crate::id::{Mark, encode as base64url};
+use crate::lifetime::Moment;
+
+const ID: &str = "id";
+const CREATED: &str = "__created";
+const ENDED: &str = "__ended";
+const MARK: &str = "__w";
+
+/// Why a payload is no content.
+pub(super) enum Refusal {
+    /// It is somebody else's, whatever it is.
+    Foreign,
+    /// It is the session of its key and can't be read.
+    Unreadable(String),
+}
 
 /// Whether this is what Perl's `Storable` writes: its major version 2 in native or in network byte
 /// order, with or without the magic that files have.
 pub(super) fn recognises(payload: &[u8]) -> bool {
     let body = payload.strip_prefix(b"pst0").unwrap_or(payload);
     matches!(body.first(), Some(0x04 | 0x05))
+}
+
+/// Entries of a session that is to be, blessed as `class`.
+pub(super) fn empty(class: &str) -> PerlEntries {
+    PerlEntries::within(hash(class, &[]))
+}
+
+/// Writes a session.
+pub(super) fn encode(
+    key: &Key,
+    document: &Document,
+    entries: &PerlEntries,
+) -> Result<Vec<u8>, storable::Error> {
+    let mut frozen = entries.document().clone();
+    let root = frozen.root().id();
+    frozen.insert(root, ID, key.as_str())?;
+    frozen.insert(root, CREATED, &document.created.seconds())?;
+    frozen.insert(root, MARK, &mark_text(document.mark))?;
+    frozen.encode()
+}
+
+/// Writes a stub.
+pub(super) fn encode_stub(key: &Key, class: &str, stub: Stub) -> Vec<u8> {
+    let mut frozen = hash(class, &[(ID, key.as_str())]);
+    let root = frozen.root().id();
+    let written = frozen
+        .insert(root, ENDED, &stub.ends.seconds())
+        .and_then(|()| frozen.insert(root, MARK, &mark_text(stub.mark)))
+        .and_then(|()| frozen.encode());
+    written.expect("three short entries are within every limit")
+}
+
+/// A hash of Perl's.
+fn hash(class: &str, entries: &[(&str, &str)]) -> Frozen {
+    let entries: BTreeMap<_, _> = entries.iter().copied().collect();
+    let mut frozen = Frozen::of(&entries).expect("a few entries are within every limit");
+    let root = frozen.root().id();
+    frozen
+        .bless(root, class)
+        .expect("the settings have checked the name of the class");
+    frozen
+}
+
+/// Reads what was found under `key`. A session without a time of creation counts from `now`.
+pub(super) fn decode(
+    key: &Key,
+    payload: &[u8],
+    max_size: usize,
+    now: Moment,
+) -> Result<Content, Refusal> {
+    let limits = Limits {
+        size: max_size,
+        ..Limits::default()
+    };
+    let frozen = Frozen::decode_with(payload, limits)
+        .map_err(|error| proved_or_foreign(key, payload, &error))?;
+    if !is_session_of(key, &frozen) {
+        return Err(Refusal::Foreign);
+    }
+    let root = frozen.root();
+    let number = |name| root.get(name).map(|node| node.to::<u64>());
+    let mark = root
+        .get(MARK)
+        .and_then(|node| mark_of(&node.to::<String>().ok()?));
+    // What Perl wrote may have none, or that of an older flush.
+    let mark = mark.unwrap_or(Mark::NONE);
+    let moment = |name: &str, seconds: Result<u64, storable::Error>| {
+        let seconds = seconds
+            .map_err(|error| Refusal::Unreadable(format!("is damaged: its {name}: {error}")))?;
+        Ok(Moment::from_seconds(seconds))
+    };
+    if let Some(ends) = number(ENDED) {
+        let ends = moment(ENDED, ends)?;
+        return Ok(Content::Stub(Stub { ends, mark }));
+    }
+    let created = number(CREATED)
+        .map(|created| moment(CREATED, created))
+        .transpose()?;
+    Ok(Content::Session(Document {
+        created: created.unwrap_or(now),
+        dated: created.is_some(),
+        mark,
+        entries: Entries::Perl(PerlEntries::within(frozen)),
+    }))
+}
+
+/// The root is an object, a hash, and has the id that is its key.
+fn is_session_of(key: &Key, frozen: &Frozen) -> bool {
+    let root = frozen.root();
+    let id = || root.get(ID)?.to::<String>().ok();
+    root.class().is_some()
+        && matches!(root.kind(), Kind::Hash(_))
+        && id().is_some_and(|id| id == key.as_str())
+}
+
+/// What can't be decoded is the session of its key if its bytes hold the id: that is 20 characters
+/// at least, which do not stand in a stranger's value by chance.
+fn proved_or_foreign(key: &Key, payload: &[u8], error: &storable::Error) -> Refusal {
+    let id = key.as_str().as_bytes();
+    let proved = recognises(payload) && payload.windows(id.len()).any(|part| part == id);
+    match proved {
+        true => Refusal::Unreadable(format!("can't be read: {error}")),
+        false => Refusal::Foreign,
+    }
+}
+
+fn mark_text(mark: Mark) -> String {
+    let mut text = [0; 11];
+    base64url(&mark.0, &mut text);
+    text.map(char::from).iter().collect()
+}
+
+fn mark_of(text: &str) -> Option<Mark> {
+    let mut bits = [0; 8];
+    let decoded = URL_SAFE_NO_PAD.decode_slice(text, &mut bits);
+    matches!(decoded, Ok(8)).then_some(Mark(bits))
 }

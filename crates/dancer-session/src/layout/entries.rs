@@ -1,113 +1,111 @@
-//! The entries of a session in hand: split, not decoded. What nobody touches keeps its bytes.
+//! The entries of a session in hand, of either layout, and single values on their way in and out.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use storable::NodeId;
 
-use crate::Error;
+use super::json::{self, JsonEntries};
+use super::perl::PerlEntries;
+use crate::{Error, Layout};
 
-/// Names and values in the order they were first set.
-#[derive(Clone, Default)]
-pub(crate) struct Entries {
-    /// The payload that the pieces of the entries point into.
-    source: Bytes,
-    items: Vec<Item>,
-    /// Where each name is; only while a session of many entries is changed.
-    index: HashMap<Box<str>, usize>,
-}
-
-/// With so many entries, looking a name up one by one is slower than keeping an index.
-const MANY: usize = 32;
-
+/// Names and values. What nobody touches stays as it was read.
 #[derive(Clone)]
-struct Item {
-    name: Piece,
-    value: Piece,
-}
-
-/// A piece of JSON: still where it was read, or made since.
-#[derive(Clone)]
-enum Piece {
-    At { start: usize, end: usize },
-    Own(Value),
+pub(crate) enum Entries {
+    Json(JsonEntries),
+    Perl(PerlEntries),
 }
 
 /// One encoded value.
 #[derive(Clone)]
-pub(crate) struct Value(Box<str>);
+pub(crate) enum Value {
+    Json(Box<str>),
+    Perl(Arc<storable::Document>),
+}
 
 impl Value {
     /// Encodes a value for the entry `name`, which the error names.
-    pub(crate) fn encode(name: &str, value: &impl Serialize) -> Result<Self, Error> {
-        match serde_json::to_string(value) {
-            Ok(text) => Ok(Self(text.into())),
-            Err(error) => Err(Error::entry(format!(
+    pub(crate) fn encode<T>(layout: Layout, name: &str, value: &T) -> Result<Self, Error>
+    where
+        T: Serialize + ?Sized,
+    {
+        let error = |error: &dyn fmt::Display| {
+            Error::entry(format!(
                 "the value for entry {name:?} can't be stored: {error}"
-            ))),
+            ))
+        };
+        match layout {
+            Layout::Native => match serde_json::to_string(value) {
+                Ok(text) => Ok(Self::Json(text.into())),
+                Err(cause) => Err(error(&cause)),
+            },
+            Layout::Dancer => match storable::Document::of(value) {
+                Ok(document) => Ok(Self::Perl(Arc::new(document))),
+                Err(cause) => Err(error(&cause)),
+            },
         }
     }
 }
 
-/// The value of an entry: a part of a payload, or one that was set.
+/// The value of an entry, apart from the session that it was found in.
 pub(crate) enum Found {
-    Read(Bytes),
-    Made(Value),
+    Json(Bytes),
+    Perl(Arc<storable::Document>, NodeId),
 }
 
 impl Found {
     /// Decodes it; `name` is for the error.
     pub(crate) fn decode<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
-        let text = match self {
-            Self::Read(bytes) => bytes,
-            Self::Made(value) => value.0.as_bytes(),
-        };
-        // The library's own message would quote the value.
-        serde_json::from_slice(text).map_err(|error| {
-            Error::entry(format!(
-                "entry {name:?} holds {}, which can't be read as {} (at column {} of it)",
-                kind(text),
-                std::any::type_name::<T>(),
-                error.column()
-            ))
-        })
+        let kind = std::any::type_name::<T>();
+        match self {
+            // The library's own message would quote the value.
+            Self::Json(text) => serde_json::from_slice(text).map_err(|error| {
+                Error::entry(format!(
+                    "entry {name:?} holds {}, which can't be read as {kind} (at column {} of it)",
+                    json::kind(text),
+                    error.column()
+                ))
+            }),
+            Self::Perl(document, node) => {
+                let node = document.node(*node);
+                node.and_then(|node| node.to()).map_err(|error| {
+                    Error::entry(format!("entry {name:?} can't be read as {kind}: {error}"))
+                })
+            }
+        }
     }
 }
 
 impl Entries {
-    /// The entries found in `payload`, of which `raw` is a part.
-    pub(super) fn within(payload: &Bytes, raw: &RawEntries<'_>) -> Self {
-        let base = payload.as_ptr().addr();
-        let piece = |part: &RawValue| {
-            let start = part.get().as_ptr().addr() - base;
-            let end = start + part.get().len();
-            Piece::At { start, end }
-        };
-        let items = raw.0.iter().map(|(name, value)| Item {
-            name: piece(name),
-            value: piece(value),
-        });
-        Self {
-            items: items.collect(),
-            source: payload.clone(),
-            index: HashMap::new(),
+    pub(crate) fn layout(&self) -> Layout {
+        match self {
+            Self::Json(_) => Layout::Native,
+            Self::Perl(_) => Layout::Dancer,
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.items.len()
+        match self {
+            Self::Json(entries) => entries.len(),
+            Self::Perl(entries) => entries.len(),
+        }
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.items.iter().map(|item| self.name(item))
+    pub(crate) fn names(&self) -> Vec<String> {
+        match self {
+            Self::Json(entries) => entries.names().map(Into::into).collect(),
+            Self::Perl(entries) => entries.names().map(Into::into).collect(),
+        }
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
-        self.position(name).is_some()
+        match self {
+            Self::Json(entries) => entries.contains(name),
+            Self::Perl(entries) => entries.find(name).is_some(),
+        }
     }
 
     /// Decodes one entry, and only that one.
@@ -118,99 +116,48 @@ impl Entries {
 
     /// One entry, not decoded.
     pub(crate) fn find(&self, name: &str) -> Option<Found> {
-        let at = self.position(name)?;
-        Some(match &self.items[at].value {
-            Piece::At { start, end } => Found::Read(self.source.slice(*start..*end)),
-            Piece::Own(value) => Found::Made(value.clone()),
-        })
-    }
-
-    pub(crate) fn set(&mut self, name: &str, value: Value) {
-        if self.index.is_empty() && self.items.len() >= MANY {
-            let mut index = HashMap::with_capacity(self.items.len() + 1);
-            for (name, at) in self.names().zip(0..) {
-                // Of a name that another tool has put there twice, the first one counts.
-                index.entry(name.into()).or_insert(at);
+        match self {
+            Self::Json(entries) => entries.find(name).map(Found::Json),
+            Self::Perl(entries) => {
+                let (document, node) = entries.find(name)?;
+                Some(Found::Perl(document, node))
             }
-            self.index = index;
         }
-        let value = Piece::Own(value);
-        if let Some(at) = self.position(name) {
-            self.items[at].value = value;
-            return;
-        }
-        if !self.index.is_empty() {
-            self.index.insert(name.into(), self.items.len());
-        }
-        let name = Piece::Own(Value(quoted(name)));
-        self.items.push(Item { name, value });
     }
 
-    pub(crate) fn remove(&mut self, name: &str) -> bool {
-        if !self.contains(name) {
-            return false;
+    pub(crate) fn set(&mut self, name: &str, value: Value) -> Result<(), Error> {
+        match (self, value) {
+            (Self::Json(entries), Value::Json(value)) => entries.set(name, value),
+            (Self::Perl(entries), Value::Perl(value)) => entries.set(name, &value)?,
+            // An engine has one layout, and a change is made for the engine of its session.
+            _ => {
+                return Err(Error::refused(format!(
+                    "the value for entry {name:?} was encoded for a session of another layout"
+                )));
+            }
         }
-        self.index.clear();
-        let mut items = std::mem::take(&mut self.items);
-        items.retain(|item| self.name(item) != name);
-        self.items = items;
-        true
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        match self {
+            Self::Json(entries) => entries.remove(name),
+            Self::Perl(entries) => entries.remove(name),
+        }
     }
 
     /// For entries that will not be changed any more.
-    pub(crate) fn without_index(mut self) -> Self {
-        self.index = HashMap::new();
-        self
+    pub(crate) fn without_index(self) -> Self {
+        match self {
+            Self::Json(entries) => Self::Json(entries.without_index()),
+            perl @ Self::Perl(_) => perl,
+        }
     }
 
     pub(crate) fn clear(&mut self) {
-        self.items.clear();
-        self.index.clear();
-    }
-
-    pub(super) fn encoded_len(&self) -> usize {
-        let piece = |piece: &Piece| self.text(piece).len() + 1;
-        let pairs = self
-            .items
-            .iter()
-            .map(|item| piece(&item.name) + piece(&item.value));
-        pairs.sum::<usize>() + 2
-    }
-
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        let mut before = b'{';
-        for item in &self.items {
-            out.push(before);
-            out.extend_from_slice(self.text(&item.name));
-            out.push(b':');
-            out.extend_from_slice(self.text(&item.value));
-            before = b',';
-        }
-        if self.items.is_empty() {
-            out.push(b'{');
-        }
-        out.push(b'}');
-    }
-
-    fn position(&self, name: &str) -> Option<usize> {
-        if self.index.is_empty() {
-            return self.items.iter().position(|item| self.name(item) == name);
-        }
-        self.index.get(name).copied()
-    }
-
-    fn name<'a>(&'a self, item: &'a Item) -> Cow<'a, str> {
-        let text = std::str::from_utf8(self.text(&item.name)).unwrap_or_default();
-        match text.get(1..text.len().saturating_sub(1)) {
-            Some(inner) if !inner.contains('\\') => Cow::Borrowed(inner),
-            _ => serde_json::from_str(text).map_or(Cow::Borrowed(""), Cow::Owned),
-        }
-    }
-
-    fn text<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
-        match piece {
-            Piece::At { start, end } => &self.source[*start..*end],
-            Piece::Own(value) => value.0.as_bytes(),
+        match self {
+            Self::Json(entries) => entries.clear(),
+            Self::Perl(entries) => entries.clear(),
         }
     }
 }
@@ -219,49 +166,5 @@ impl Entries {
 impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.names()).finish()
-    }
-}
-
-/// The entries as they stand in a payload, borrowed from it.
-pub(super) struct RawEntries<'a>(Vec<(&'a RawValue, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for RawEntries<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Pairs)
-    }
-}
-
-struct Pairs;
-
-impl<'de> Visitor<'de> for Pairs {
-    type Value = RawEntries<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of entries")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some(pair) = map.next_entry()? {
-            pairs.push(pair);
-        }
-        Ok(RawEntries(pairs))
-    }
-}
-
-/// A name as JSON has it.
-fn quoted(name: &str) -> Box<str> {
-    serde_json::Value::from(name).to_string().into()
-}
-
-/// What a piece of JSON is, in one word for an error.
-fn kind(text: &[u8]) -> &'static str {
-    match text.first() {
-        Some(b'"') => "a string",
-        Some(b'{') => "an object",
-        Some(b'[') => "an array",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'n') => "null",
-        _ => "a number",
     }
 }

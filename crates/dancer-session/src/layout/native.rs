@@ -16,19 +16,25 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::entries::{Entries, RawEntries};
-use super::{Content, Document, Key, Stub};
+use super::json::{JsonEntries, RawEntries};
+use super::{Content, Document, Entries, Key, Stub};
 use crate::id::{Mark, encode as base64url};
 use crate::lifetime::Moment;
 
 const VERSION: u32 = 1;
 
-pub(super) fn encode(key: &Key, document: &Document) -> Vec<u8> {
-    let mut out = head(key, document.entries.encoded_len());
+/// Whether this is the payload that this layout has for the id of a key, whatever the layout of the
+/// key. What has another id is a stranger's.
+pub(super) fn recognises(key: &Key, payload: &[u8]) -> bool {
+    payload.starts_with(&head(key, 0))
+}
+
+pub(super) fn encode(key: &Key, document: &Document, entries: &JsonEntries) -> Vec<u8> {
+    let mut out = head(key, entries.encoded_len());
     number(&mut out, b",\"c\":", document.created);
     mark(&mut out, document.mark);
     out.extend_from_slice(b",\"e\":");
-    document.entries.encode(&mut out);
+    entries.encode(&mut out);
     out.push(b'}');
     out
 }
@@ -61,8 +67,9 @@ pub(super) fn decode(key: &Key, payload: &Bytes) -> Result<Content, String> {
     match (wire.c, wire.x, wire.e) {
         (Some(created), None, Some(raw)) => Ok(Content::Session(Document {
             created: Moment::from_seconds(created),
+            dated: true,
             mark,
-            entries: Entries::within(payload, &raw),
+            entries: Entries::Json(JsonEntries::within(payload, &raw)),
         })),
         (None, Some(ends), None) => Ok(Content::Stub(Stub {
             ends: Moment::from_seconds(ends),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::duration;
 use super::misfit::{Misfit, shown};
+use super::{Layout, duration};
 use crate::Error;
 
 /// The longest life that browsers grant a cookie.
@@ -20,7 +20,7 @@ const LONGEST_DOMAIN: usize = 253;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieSettings {
     /// The cookie's name. Default: none, which is `__Host-id`, `__Secure-id` when `domain` is set,
-    /// or `id` when `secure` is off. Changing it logs everybody out. In a file: `session_name`.
+    /// or `id` when `secure` is off; in the Dancer layout `dancer.session`, as in Dancer. Changing it logs everybody out. In a file: `session_name`.
     pub name: Option<String>,
 
     /// How long the browser keeps the cookie, from the last answer that carried it. Default: none,
@@ -45,9 +45,9 @@ pub struct CookieSettings {
     /// file: `session_same_site`.
     pub same_site: SameSite,
 
-    /// What a request means that carries two different cookies of our name. Default:
-    /// [`Duplicates::Refuse`]. Not in a file.
-    pub duplicates: Duplicates,
+    /// What a request means that carries two different cookies of our name. Default: none, which is
+    /// [`Duplicates::Refuse`], in the Dancer layout [`Duplicates::LastWins`]. Not in a file.
+    pub duplicates: Option<Duplicates>,
 }
 
 impl CookieSettings {
@@ -58,6 +58,19 @@ impl CookieSettings {
             None if !self.secure => "id",
             None if self.domain.is_some() => "__Secure-id",
             None => "__Host-id",
+        }
+    }
+
+    /// What two different cookies mean, the default resolved.
+    pub fn duplicates(&self) -> Duplicates {
+        self.duplicates.unwrap_or(Duplicates::Refuse)
+    }
+
+    /// Fills in what has another default in this layout: what Dancer does.
+    pub(crate) fn settle(&mut self, layout: Layout) {
+        if layout == Layout::Dancer {
+            self.name.get_or_insert_with(|| "dancer.session".into());
+            self.duplicates.get_or_insert(Duplicates::LastWins);
         }
     }
 
@@ -161,7 +174,7 @@ impl Default for CookieSettings {
             secure: true,
             http_only: true,
             same_site: SameSite::Lax,
-            duplicates: Duplicates::Refuse,
+            duplicates: None,
         }
     }
 }

@@ -18,6 +18,7 @@ pub(super) type Keys = [(&'static str, Reader)];
 /// The keys inside `redis_session`.
 #[rustfmt::skip] // one line for each key
 pub(super) const SECTION: &Keys = &[
+    ("class",          |s, v| put(&mut s.class, text(v))),
     ("database",       |s, v| put(&mut s.database, whole(v).map(Some))),
     ("debug",          |s, v| put(&mut s.debug, flag(v))),
     ("expire",         |s, v| put(&mut s.expire, seconds(v))),

@@ -71,6 +71,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Misfit> {
     }
     lifetimes(settings)?;
     max_size(settings.max_size)?;
+    class(&settings.class)?;
     prefix(&settings.prefix)
 }
 
@@ -108,6 +109,24 @@ fn max_size(size: usize) -> Result<(), Misfit> {
         "max_size",
         format!("is {size}, expected 1 to {MAX_SIZE} bytes (16 MiB)"),
     ))
+}
+
+fn class(class: &str) -> Result<(), Misfit> {
+    // The one who will write it knows what a class is called.
+    let named = storable::Document::of(&()).and_then(|mut object| {
+        let root = object.root().id();
+        object.bless(root, class)
+    });
+    named.map_err(|_| {
+        Misfit::new(
+            "class",
+            format!(
+                "is {}, expected the name of a class of Perl's, at most 255 letters, digits, _ and :, \
+                 such as `Dancer::Session::Redis`",
+                shown(class)
+            ),
+        )
+    })
 }
 
 /// The characters that are left out mean something in a pattern for keys, or choose the slot of a

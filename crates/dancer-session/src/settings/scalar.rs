@@ -72,12 +72,8 @@ pub(super) fn fraction(value: &ValueKind) -> Read<Duration> {
 pub(super) fn layout(value: &ValueKind) -> Read<Layout> {
     match plain(value).as_deref() {
         Some("native") => Ok(Layout::Native),
-        Some("dancer") => Err(
-            "is `dancer`, which is not available in this version: `native` is, \
-             or leave it out"
-                .into(),
-        ),
-        _ => Err(expected(value, "`native`")),
+        Some("dancer") => Ok(Layout::Dancer),
+        _ => Err(expected(value, "`native` or `dancer`")),
     }
 }
 

@@ -15,7 +15,12 @@ type Peeked = Option<(Bytes, Duration)>;
 
 /// [`Store`] with its futures boxed; every store is one.
 pub(crate) trait ErasedStore: Send + Sync {
-    fn retrieve<'a>(&'a self, key: &'a Key, ttl: Duration, by: Instant) -> Step<'a, Option<Bytes>>;
+    fn retrieve<'a>(
+        &'a self,
+        key: &'a Key,
+        ttl: Option<Duration>,
+        by: Instant,
+    ) -> Step<'a, Option<Bytes>>;
     fn peek<'a>(&'a self, key: &'a Key, by: Instant) -> Step<'a, Peeked>;
     fn create<'a>(
         &'a self,
@@ -45,7 +50,12 @@ pub(crate) trait ErasedStore: Send + Sync {
 }
 
 impl<S: Store> ErasedStore for S {
-    fn retrieve<'a>(&'a self, key: &'a Key, ttl: Duration, by: Instant) -> Step<'a, Option<Bytes>> {
+    fn retrieve<'a>(
+        &'a self,
+        key: &'a Key,
+        ttl: Option<Duration>,
+        by: Instant,
+    ) -> Step<'a, Option<Bytes>> {
         Box::pin(Store::retrieve(self, key, ttl, by))
     }
 

@@ -77,12 +77,14 @@ impl Store for MemoryStore {
     async fn retrieve(
         &self,
         key: &Key,
-        ttl: Duration,
+        ttl: Option<Duration>,
         _by: Instant,
     ) -> Result<Option<Bytes>, Error> {
         let (mut kept, now) = self.now();
         Ok(kept.get(key, now).map(|payload| {
-            payload.ends = now.plus(ttl);
+            if let Some(ttl) = ttl {
+                payload.ends = now.plus(ttl);
+            }
             payload.bytes.clone()
         }))
     }

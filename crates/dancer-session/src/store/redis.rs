@@ -106,13 +106,16 @@ impl Store for RedisStore {
     async fn retrieve(
         &self,
         key: &Key,
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Option<Bytes>, Error> {
-        let command = Command::new("GETEX", key)
-            .key(key)
-            .arg("PX")
-            .milliseconds(ttl);
+        let command = match ttl {
+            Some(ttl) => Command::new("GETEX", key)
+                .key(key)
+                .arg("PX")
+                .milliseconds(ttl),
+            None => Command::new("GET", key).key(key),
+        };
         match self.read(&command, by).await? {
             Value::BulkString(payload) => Ok(Some(payload.into())),
             Value::Nil => Ok(None),

@@ -1,9 +1,9 @@
 //! An engine on a store of either kind, with a clock that a test turns and a view of what is stored.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dancer_session::{Clock, EngineBuilder, Session, SessionEngine, Settings};
+use dancer_session::{Clock, EngineBuilder, Layout, Session, SessionEngine, Settings};
 use testbench::RedisServer;
 
 use crate::secrets::trace;
@@ -14,6 +14,22 @@ use crate::watched::Watched;
 pub(crate) enum Kind {
     Memory,
     Redis,
+    /// The Dancer layout, on each of them.
+    DancerInMemory,
+    DancerInRedis,
+}
+
+impl Kind {
+    pub(crate) fn layout(self) -> Layout {
+        match self {
+            Self::Memory | Self::Redis => Layout::Native,
+            Self::DancerInMemory | Self::DancerInRedis => Layout::Dancer,
+        }
+    }
+
+    pub(crate) fn is_redis(self) -> bool {
+        matches!(self, Self::Redis | Self::DancerInRedis)
+    }
 }
 
 pub(crate) struct Bench {
@@ -31,7 +47,9 @@ enum Behind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub(crate) key: String,
+    /// The bytes, as text where they are that.
     pub(crate) payload: String,
+    pub(crate) bytes: Vec<u8>,
     /// `None`: it never expires.
     pub(crate) left: Option<Duration>,
 }
@@ -50,7 +68,9 @@ impl Bench {
         mut settings: Settings,
         build: impl FnOnce(EngineBuilder) -> EngineBuilder,
     ) -> Self {
-        let now = Arc::new(Mutex::new(SystemTime::now()));
+        // Payloads have whole seconds: a start between two would be a rare test of its own.
+        let seconds = UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let now = Arc::new(Mutex::new(UNIX_EPOCH + Duration::from_secs(seconds)));
         let shown = Arc::clone(&now);
         let clock = Clock::new(move || *shown.lock().unwrap());
         let entropy = |bits: &mut [u8]| {
@@ -61,8 +81,9 @@ impl Bench {
         let build = |builder: EngineBuilder| build(builder.clock(clock.clone()).entropy(entropy));
         // Loaded machines are slow; what is tested here is not the deadline.
         settings.timeout = settings.timeout.max(Duration::from_secs(20));
+        settings.layout = kind.layout();
         let (engine, behind) = match kind {
-            Kind::Memory => {
+            Kind::Memory | Kind::DancerInMemory => {
                 let watched = Watched::new(clock.clone());
                 let builder = build(SessionEngine::builder(settings));
                 (
@@ -70,7 +91,7 @@ impl Bench {
                     Behind::Memory(watched),
                 )
             }
-            Kind::Redis => {
+            Kind::Redis | Kind::DancerInRedis => {
                 let server = RedisServer::start();
                 settings.sock = Some(server.sock().to_owned());
                 let builder = build(SessionEngine::builder(settings));
@@ -124,6 +145,7 @@ impl Bench {
                 all.map(|(key, payload, left)| Stored {
                     key,
                     payload: String::from_utf8_lossy(&payload).into_owned(),
+                    bytes: payload.to_vec(),
                     left: Some(left),
                 })
                 .collect()
@@ -141,14 +163,15 @@ impl Bench {
                 let seen: Vec<redis::Value> = look.query_async(&mut connection).await.unwrap();
                 let pairs = seen
                     .chunks_exact(2)
-                    .map(|pair| (text(&pair[0]), number(&pair[1])));
+                    .map(|pair| (bytes(&pair[0]), number(&pair[1])));
                 let there = keys.into_iter().zip(pairs);
                 // What has expired in between is not there.
                 let there = there.filter(|(_, (_, left))| *left != -2);
                 there
                     .map(|(key, (payload, left))| Stored {
                         key: String::from_utf8(key).unwrap(),
-                        payload,
+                        payload: String::from_utf8_lossy(&payload).into_owned(),
+                        bytes: payload,
                         left: u64::try_from(left).ok().map(Duration::from_millis),
                     })
                     .collect()
@@ -167,7 +190,13 @@ impl Bench {
     pub(crate) async fn put(&self, key: &str, payload: impl AsRef<[u8]>) {
         let ttl = Duration::from_secs(900);
         match &self.behind {
-            Behind::Memory(watched) => watched.put(key, payload.as_ref(), ttl).await,
+            Behind::Memory(watched) => {
+                // A key of the Dancer layout is known to the store once it was asked for.
+                if !watched.knows(key) {
+                    assert!(self.find_id(key).await.is_none());
+                }
+                watched.put(key, payload.as_ref(), ttl).await;
+            }
             Behind::Redis(server) => {
                 let mut set = redis::cmd("SET");
                 set.arg(key)
@@ -220,10 +249,10 @@ pub(crate) fn get(session: &Session, name: &str) -> Option<u64> {
     session.get(name).unwrap()
 }
 
-fn text(value: &redis::Value) -> String {
+fn bytes(value: &redis::Value) -> Vec<u8> {
     match value {
-        redis::Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        _ => String::new(),
+        redis::Value::BulkString(bytes) => bytes.clone(),
+        _ => Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@ mod bench;
 mod budget;
 mod connection;
 mod contract;
+mod dancer;
 mod during;
 mod faults;
 mod growth;

@@ -44,6 +44,10 @@ impl Watched {
         all
     }
 
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.0.keys.lock().unwrap().contains_key(name)
+    }
+
     /// Puts a payload under a key that was used before.
     pub(crate) async fn put(&self, name: &str, payload: &[u8], ttl: Duration) {
         let key = self.0.keys.lock().unwrap()[name].clone();
@@ -69,7 +73,7 @@ impl Store for Watched {
     async fn retrieve(
         &self,
         key: &Key,
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Option<bytes::Bytes>, Error> {
         self.step(&[key]).retrieve(key, ttl, by).await

@@ -6,22 +6,25 @@ use serde::{Deserialize, Serialize};
 use crate::bench::{Bench, Kind, get, id};
 
 for_every_store! {
-    create_stores_an_empty_session_at_once
     rule_4_1_changes_of_different_entries_all_survive
     rule_4_1_the_last_to_set_an_entry_wins
     rule_4_1_update_is_exact
     rule_4_1_clear_and_remove_are_operations_too
     rule_4_1_a_remove_takes_out_what_another_request_has_put_there
     a_session_of_many_entries_keeps_all_of_them
-    a_name_that_is_there_twice_is_removed_whole
     rule_4_1_after_a_flush_the_session_in_hand_is_what_was_stored
     rule_4_1_an_update_that_no_longer_fits_is_an_error
-    rule_4_2_untouched_entries_keep_their_bytes
     rule_4_2_only_the_entry_asked_for_is_decoded
     rule_4_12_reserved_names_are_refused
     max_size_is_a_limit_for_flushes
     names_and_values_of_every_kind_come_back
     a_closure_that_panics_leaves_the_session_as_it_was
+}
+
+for_the_native_layout! {
+    a_name_that_is_there_twice_is_removed_whole
+    create_stores_an_empty_session_at_once
+    rule_4_2_untouched_entries_keep_their_bytes
 }
 
 async fn create_stores_an_empty_session_at_once(kind: Kind) {

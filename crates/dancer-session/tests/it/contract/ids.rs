@@ -11,9 +11,12 @@ use crate::bench::{Bench, Kind, get, id};
 for_every_store! {
     r01_without_random_bits_there_is_no_session
     r02_an_id_we_did_not_issue_is_never_adopted
-    r03_what_is_no_id_costs_no_command
     r13_a_taken_id_is_noticed_and_another_one_made
     r28_visitors_without_data_store_nothing
+}
+
+for_the_native_layout! {
+    r03_what_is_no_id_costs_no_command
 }
 
 async fn r01_without_random_bits_there_is_no_session(kind: Kind) {

@@ -12,6 +12,28 @@ macro_rules! for_every_store {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() { super::$test(crate::bench::Kind::Redis).await; })*
         }
+        mod dancer_in_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { super::$test(crate::bench::Kind::DancerInMemory).await; })*
+        }
+        mod dancer_in_redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { super::$test(crate::bench::Kind::DancerInRedis).await; })*
+        }
+    };
+}
+
+/// The same for tests that look at the bytes of the native layout.
+macro_rules! for_the_native_layout {
+    ($($test:ident)*) => {
+        mod native_in_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { super::$test(crate::bench::Kind::Memory).await; })*
+        }
+        mod native_in_redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { super::$test(crate::bench::Kind::Redis).await; })*
+        }
     };
 }
 

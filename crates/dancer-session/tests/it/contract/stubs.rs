@@ -14,8 +14,11 @@ for_every_store! {
     rule_4_4_a_stub_ends_when_it_says
     rule_4_4_with_no_grace_the_old_id_is_missing_at_once
     rule_4_4_destroy_leaves_a_stub_too
-    rule_4_4_a_stub_does_not_lead_to_the_new_session
     rule_4_4_a_destroy_of_what_was_renewed_is_not_reported_as_done
+}
+
+for_the_native_layout! {
+    rule_4_4_a_stub_does_not_lead_to_the_new_session
 }
 
 async fn renewed(bench: &Bench) -> (String, dancer_session::Session) {

@@ -4,7 +4,7 @@ use dancer_session::{Flushed, Session};
 
 use crate::bench::{Bench, Kind, id};
 
-for_every_store! {
+for_the_native_layout! {
     r37_damaged_payloads_are_errors_and_stay
     r37_a_flush_does_not_overwrite_what_it_cannot_read
     r37_other_versions_layouts_and_sizes_are_named

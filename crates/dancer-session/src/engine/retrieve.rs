@@ -1,0 +1,153 @@
+//! Taking a session into hand: what is under the key of an id, whose it is, and how long it lives
+//! from now on.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::SessionEngine;
+use crate::id::SessionId;
+use crate::layout::{Content, Document, Key};
+use crate::lifetime::Moment;
+use crate::session::{Read, Session};
+use crate::store::Replace;
+use crate::{Error, Layout};
+
+/// By so much a key may outlive its session, which nobody can read then; less is not worth a command.
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<Session>, Error> {
+    let layout = engine.0.codec.layout;
+    let Some(id) = SessionId::parse(id, layout) else {
+        tracing::debug!("malformed_id");
+        return Ok(None);
+    };
+    let key = engine.key(&id);
+    let Some((mut payload, left)) = engine.read(&key).await? else {
+        tracing::debug!(session = %id, "unknown_id");
+        return Ok(None);
+    };
+    let by = engine.deadline();
+    loop {
+        let now = engine.0.clock.now();
+        let content = engine.0.codec.decode(&key, &payload, now);
+        match content.inspect_err(|error| tracing::error!(session = %id, %error, "unreadable"))? {
+            Content::Foreign => {
+                tracing::warn!(session = %id, "foreign_key");
+                return Ok(None);
+            }
+            Content::Stub(stub) => {
+                let end = engine.0.lifetime.of_stub(stub.ends, now);
+                if left.is_none_or(|left| end < left) {
+                    engine.touch_later(key, end);
+                }
+                return Ok((now < stub.ends).then(|| Session::ended(engine.clone(), id)));
+            }
+            Content::Session(document) => {
+                if !id.is_own(layout) {
+                    tracing::info!(session = %id, "legacy_id");
+                }
+                if document.dated || !engine.0.lifetime.is_limited() {
+                    let read = Read::new(id, payload, document);
+                    return Ok(engine.admit(key, read, left, now));
+                }
+                match engine.date(&key, &payload, document, by).await? {
+                    Dated::Read(payload, document) => {
+                        let read = Read::new(id, payload, document);
+                        return Ok(Some(Session::stored(engine.clone(), read)));
+                    }
+                    Dated::Changed(newer) => payload = newer,
+                    Dated::Gone => return Ok(None),
+                }
+            }
+        }
+        if Instant::now() >= by {
+            return Err(Error::not_applied(format!(
+                "session {id}: other writers were faster until the deadline"
+            )));
+        }
+    }
+}
+
+/// What became of a session that had no time of creation.
+enum Dated {
+    /// It has one now.
+    Read(Bytes, Document),
+    Changed(Bytes),
+    Gone,
+}
+
+impl SessionEngine {
+    /// Lets a session in whose key has so much `left`, unless its absolute limit has passed; and sees
+    /// to it that the key lives as long as the session.
+    fn admit(&self, key: Key, read: Read, left: Option<Duration>, now: Moment) -> Option<Session> {
+        let Some(due) = self.0.lifetime.of(read.document.created, now) else {
+            tracing::debug!(session = %read.id, "limit_passed");
+            self.touch_later(key, Duration::ZERO);
+            return None;
+        };
+        let interval = self.0.settings.touch_interval;
+        let touch = match left {
+            None => true,
+            Some(left) => {
+                let outlives = due + SECOND <= left;
+                outlives || (!interval.is_zero() && due >= left + interval)
+            }
+        };
+        if touch {
+            self.touch_later(key, due);
+        }
+        Some(Session::stored(self.clone(), read))
+    }
+
+    /// Reads what is under a key, and how long that has left; `None` if nobody has asked.
+    ///
+    /// In the native layout and without an interval, the read itself extends it, before it is known
+    /// what it reads. In the Dancer layout the key may be anybody's, and is only looked at.
+    async fn read(&self, key: &Key) -> Result<Option<(Bytes, Option<Duration>)>, Error> {
+        let (store, by) = (&self.0.store, self.deadline());
+        let exact = self.0.settings.touch_interval.is_zero();
+        let found = match (self.0.codec.layout, exact) {
+            (_, false) => {
+                let found = store.peek(key, by).await;
+                found.map(|found| found.map(|(payload, left)| (payload, Some(left))))
+            }
+            (Layout::Native, true) => {
+                let ttl = self.0.lifetime.of_any();
+                let found = store.retrieve(key, Some(ttl), by).await;
+                found.map(|found| found.map(|payload| (payload, Some(ttl))))
+            }
+            (Layout::Dancer, true) => {
+                let found = store.retrieve(key, None, by).await;
+                found.map(|found| found.map(|payload| (payload, None)))
+            }
+        };
+        match found {
+            // Another type under a bare key is a stranger's.
+            Err(error) if error.is_unreadable() && self.0.codec.layout == Layout::Dancer => {
+                tracing::warn!(session = %key.fingerprint(), "foreign_key");
+                Ok(None)
+            }
+            found => found,
+        }
+    }
+
+    /// Writes the time of creation into a session that Perl made without one: now.
+    async fn date(
+        &self,
+        key: &Key,
+        payload: &Bytes,
+        mut document: Document,
+        by: Instant,
+    ) -> Result<Dated, Error> {
+        document.dated = true;
+        let dated = self.0.codec.encode(key, &document)?;
+        let ttl = self.0.lifetime.of_any();
+        // If the reply is lost, the next reader dates it.
+        match self.0.store.replace(key, payload, &dated, ttl, by).await? {
+            Replace::Replaced => Ok(Dated::Read(dated, document)),
+            Replace::Changed(newer) => Ok(Dated::Changed(newer)),
+            Replace::Gone => Ok(Dated::Gone),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The entries of a session in the native layout: split, not decoded. What nobody touches keeps its
+//! bytes.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// Names and values in the order they were first set.
+#[derive(Clone, Default)]
+pub(crate) struct JsonEntries {
+    /// The payload that the pieces of the entries point into.
+    source: Bytes,
+    items: Vec<Item>,
+    /// Where each name is; only while a session of many entries is changed.
+    index: HashMap<Box<str>, usize>,
+}
+
+/// With so many entries, looking a name up one by one is slower than keeping an index.
+const MANY: usize = 32;
+
+#[derive(Clone)]
+struct Item {
+    name: Piece,
+    value: Piece,
+}
+
+/// A piece of JSON: still where it was read, or made since.
+#[derive(Clone)]
+enum Piece {
+    At { start: usize, end: usize },
+    Own(Box<str>),
+}
+
+impl JsonEntries {
+    /// The entries found in `payload`, of which `raw` is a part.
+    pub(super) fn within(payload: &Bytes, raw: &RawEntries<'_>) -> Self {
+        let base = payload.as_ptr().addr();
+        let piece = |part: &RawValue| {
+            let start = part.get().as_ptr().addr() - base;
+            let end = start + part.get().len();
+            Piece::At { start, end }
+        };
+        let items = raw.0.iter().map(|(name, value)| Item {
+            name: piece(name),
+            value: piece(value),
+        });
+        Self {
+            items: items.collect(),
+            source: payload.clone(),
+            index: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.items.iter().map(|item| self.name(item))
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.position(name).is_some()
+    }
+
+    /// The bytes of one value.
+    pub(crate) fn find(&self, name: &str) -> Option<Bytes> {
+        let at = self.position(name)?;
+        Some(match &self.items[at].value {
+            Piece::At { start, end } => self.source.slice(*start..*end),
+            Piece::Own(value) => Bytes::copy_from_slice(value.as_bytes()),
+        })
+    }
+
+    /// `value` is JSON already.
+    pub(crate) fn set(&mut self, name: &str, value: Box<str>) {
+        if self.index.is_empty() && self.items.len() >= MANY {
+            let mut index = HashMap::with_capacity(self.items.len() + 1);
+            for (name, at) in self.names().zip(0..) {
+                // Of a name that another tool has put there twice, the first one counts.
+                index.entry(name.into()).or_insert(at);
+            }
+            self.index = index;
+        }
+        let value = Piece::Own(value);
+        if let Some(at) = self.position(name) {
+            self.items[at].value = value;
+            return;
+        }
+        if !self.index.is_empty() {
+            self.index.insert(name.into(), self.items.len());
+        }
+        let name = Piece::Own(quoted(name));
+        self.items.push(Item { name, value });
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        if !self.contains(name) {
+            return;
+        }
+        self.index.clear();
+        let mut items = std::mem::take(&mut self.items);
+        items.retain(|item| self.name(item) != name);
+        self.items = items;
+    }
+
+    /// For entries that will not be changed any more.
+    pub(crate) fn without_index(mut self) -> Self {
+        self.index = HashMap::new();
+        self
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.items.clear();
+        self.index.clear();
+    }
+
+    pub(super) fn encoded_len(&self) -> usize {
+        let piece = |piece: &Piece| self.text(piece).len() + 1;
+        let pairs = self
+            .items
+            .iter()
+            .map(|item| piece(&item.name) + piece(&item.value));
+        pairs.sum::<usize>() + 2
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let mut before = b'{';
+        for item in &self.items {
+            out.push(before);
+            out.extend_from_slice(self.text(&item.name));
+            out.push(b':');
+            out.extend_from_slice(self.text(&item.value));
+            before = b',';
+        }
+        if self.items.is_empty() {
+            out.push(b'{');
+        }
+        out.push(b'}');
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        if self.index.is_empty() {
+            return self.items.iter().position(|item| self.name(item) == name);
+        }
+        self.index.get(name).copied()
+    }
+
+    fn name<'a>(&'a self, item: &'a Item) -> Cow<'a, str> {
+        let text = std::str::from_utf8(self.text(&item.name)).unwrap_or_default();
+        match text.get(1..text.len().saturating_sub(1)) {
+            Some(inner) if !inner.contains('\\') => Cow::Borrowed(inner),
+            _ => serde_json::from_str(text).map_or(Cow::Borrowed(""), Cow::Owned),
+        }
+    }
+
+    fn text<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
+        match piece {
+            Piece::At { start, end } => &self.source[*start..*end],
+            Piece::Own(value) => value.as_bytes(),
+        }
+    }
+}
+
+/// Shows names, never values.
+impl fmt::Debug for JsonEntries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+/// The entries as they stand in a payload, borrowed from it.
+pub(super) struct RawEntries<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawEntries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+struct Pairs;
+
+impl<'de> Visitor<'de> for Pairs {
+    type Value = RawEntries<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of entries")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(RawEntries(pairs))
+    }
+}
+
+/// A name as JSON has it.
+fn quoted(name: &str) -> Box<str> {
+    serde_json::Value::from(name).to_string().into()
+}
+
+/// What a piece of JSON is, in one word for an error.
+pub(super) fn kind(text: &[u8]) -> &'static str {
+    match text.first() {
+        Some(b'"') => "a string",
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
