@@ -1,20 +1,17 @@
 //! A real `redis-server` that lives as long as its test.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::Commands;
 use crate::certificates;
 use crate::door::{Door, free_port};
-use crate::supervisor::Supervisor;
+use crate::supervisor::{self, Program, Supervisor, new_directory};
 use crate::wire::Wire;
 
 /// A server with a directory, a unix socket and a process of its own, and without persistence.
@@ -101,8 +98,7 @@ impl RedisServer {
 
     /// What the server has logged so far.
     pub fn log(&self) -> String {
-        let log = fs::read(self.directory.path().join("log")).unwrap_or_default();
-        String::from_utf8_lossy(&log).into_owned()
+        supervisor::log(self.directory.path())
     }
 
     /// Ends the process and waits for that; everything else stays for [`launch`](Self::launch).
@@ -168,8 +164,14 @@ impl RedisServer {
         let mut arguments = door.arguments(directory.path(), &socket);
         arguments.extend(extra.iter().map(|&argument| argument.to_owned()));
         let password = extra.iter().position(|&word| word == "--requirepass");
+        let program = Program {
+            name: "redis-server",
+            packages: "redis-server",
+            arguments,
+            environment: Vec::new(),
+        };
         let server = RedisServer {
-            supervisor: Mutex::new(Supervisor::new(directory.path(), &arguments)),
+            supervisor: Mutex::new(Supervisor::new(directory.path(), program)),
             directory,
             socket,
             door,
@@ -185,12 +187,8 @@ impl RedisServer {
         let pid = self.supervisor().launch();
         self.pid.store(pid, Ordering::SeqCst);
         *self.own() = Commands::default();
-        let begun = Instant::now();
-        while !self.answers() {
-            if has_ended(pid) || begun.elapsed() > PATIENCE {
-                return Err(self.log());
-            }
-            sleep(Duration::from_millis(5));
+        if !supervisor::comes_up(pid, || self.answers()) {
+            return Err(self.log());
         }
         self.own().add("ping", 1);
         Ok(())
@@ -225,19 +223,3 @@ fn directory_with_certificates() -> TempDir {
     certificates::issue(directory.path());
     directory
 }
-
-/// In `/tmp` whatever `TMPDIR` says: the path of a unix socket has room for 107 bytes.
-fn new_directory() -> TempDir {
-    let directory = tempfile::Builder::new().prefix("tb-").tempdir_in("/tmp");
-    directory.expect("a directory can be made in /tmp")
-}
-
-/// Whether the process is gone, or dead and only waits to be collected.
-fn has_ended(pid: u32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = status.rsplit(") ").next().unwrap_or_default();
-    state.is_empty() || state.starts_with(['Z', 'X'])
-}
-
-/// How long a server may take to answer for the first time.
-const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! A server ends with its holder, in whatever way that ends.
+//! A server ends with its holder, in whatever way that ends, and so does a Dancer application.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -6,19 +6,19 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use std::{env, fs, panic};
 
-use testbench::RedisServer;
+use testbench::{DancerApp, RedisServer};
 
-const HOLD: &str = "TESTBENCH_HOLD_A_SERVER";
+const HOLD: &str = "TESTBENCH_HOLD_SERVERS";
 
-/// This test plays two parts: it runs its own program again, where it holds a server to be killed.
+/// This test plays two parts: it runs its own program again, where it holds servers to be killed.
 #[test]
-fn killing_the_holder_ends_the_server() {
+fn killing_the_holder_ends_the_servers() {
     if let Some(report) = env::var_os(HOLD) {
-        return hold_a_server(Path::new(&report));
+        return hold_servers(Path::new(&report));
     }
     let scratch = tempfile::tempdir().unwrap();
     let report = scratch.path().join("report");
-    let this_test = "endings::killing_the_holder_ends_the_server";
+    let this_test = "endings::killing_the_holder_ends_the_servers";
     let mut holder = Command::new(env::current_exe().unwrap())
         .args(["--exact", this_test, "--nocapture"])
         .env(HOLD, &report)
@@ -27,12 +27,14 @@ fn killing_the_holder_ends_the_server() {
         .unwrap();
     let read = || fs::read_to_string(&report).unwrap_or_default();
     wait_until(|| read().ends_with('\n'));
-    let (pid, directory) = parse(&read());
-    assert!(runs(pid));
+    let held: Vec<_> = read().lines().map(parse).collect();
+    assert_eq!(held.len(), 2);
+    assert!(held.iter().all(|&(pid, _)| runs(pid)));
 
     holder.kill().unwrap();
     holder.wait().unwrap();
-    wait_until(|| !runs(pid) && !directory.exists());
+    let ended = |(pid, directory): &(u32, PathBuf)| !runs(*pid) && !directory.exists();
+    wait_until(|| held.iter().all(ended));
 }
 
 #[test]
@@ -55,15 +57,20 @@ fn a_paused_server_ends_too() {
     assert!(!runs(pid));
 }
 
-fn hold_a_server(report: &Path) {
+fn hold_servers(report: &Path) {
     let server = RedisServer::start();
-    let directory = server.directory().display();
-    fs::write(report, format!("{} {directory}\n", server.pid())).expect("a place to report to");
+    let app = DancerApp::start(&server);
+    let line = |pid: u32, directory: &Path| format!("{pid} {}\n", directory.display());
+    let lines = line(server.pid(), server.directory()) + &line(app.pid(), app.directory());
+    // In one piece: the other part reads as soon as a line has ended.
+    let whole = report.with_extension("whole");
+    fs::write(&whole, lines).expect("a place to report to");
+    fs::rename(whole, report).expect("a place to report to");
     sleep(Duration::from_secs(60));
 }
 
-fn parse(report: &str) -> (u32, PathBuf) {
-    let (pid, directory) = report.trim().split_once(' ').expect("two words");
+fn parse(line: &str) -> (u32, PathBuf) {
+    let (pid, directory) = line.split_once(' ').expect("two words");
     (pid.parse().expect("a number"), directory.into())
 }
 

@@ -1,5 +1,6 @@
 //! The bench itself is tested: a test that trusts a broken bench proves nothing.
 
+mod dancer;
 mod endings;
 mod proxy;
 mod server;
