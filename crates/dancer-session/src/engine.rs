@@ -157,7 +157,42 @@ impl SessionEngine {
     ///
     /// [`is_unavailable`](Error::is_unavailable); nobody knows the id then, so nothing is lost.
     pub async fn create(&self) -> Result<Session, Error> {
-        let read = self.store_new(self.no_entries(), self.deadline()).await?;
+        let read = self
+            .store_new(self.no_entries(), None, self.deadline())
+            .await?;
+        Ok(Session::stored(self.clone(), read))
+    }
+
+    /// Makes a session of this engine from one of another, whatever its layout: the same entries
+    /// and the same time of creation under a new id, stored at once. The other one stays.
+    ///
+    /// This is how a session leaves the Dancer layout, or comes to it. Perl's references are
+    /// followed, so that what it holds is data afterwards.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use dancer_session::{Layout, SessionEngine, Settings};
+    ///
+    /// let dancer = Settings { layout: Layout::Dancer, ..Settings::default() };
+    /// let before = SessionEngine::in_memory(dancer)?;
+    /// let now = SessionEngine::in_memory(Settings::default())?;
+    ///
+    /// let session = before.create().await?;
+    /// session.set("user", "anna")?;
+    /// let moved = now.convert(&session).await?;
+    /// assert_eq!(moved.get::<String>("user")?.as_deref(), Some("anna"));
+    /// # Ok::<(), dancer_session::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`is_refused`](Error::is_refused) names the first entry that this layout can't hold as it is:
+    /// an object, code, a shared or weak reference, a restricted hash, bytes that are no text, a
+    /// number that is none; towards Perl an integer beyond 64 bits. [`is_unavailable`](Error::is_unavailable).
+    pub async fn convert(&self, session: &Session) -> Result<Session, Error> {
+        let (entries, created) = session.shared.hand().contents();
+        let entries = self.0.codec.convert(&entries)?;
+        let read = self.store_new(entries, created, self.deadline()).await?;
         Ok(Session::stored(self.clone(), read))
     }
 
@@ -193,8 +228,13 @@ impl SessionEngine {
     }
 
     /// Stores entries as a new session, under an id that nothing is stored under.
-    async fn store_new(&self, entries: Entries, by: Instant) -> Result<Read, Error> {
-        let created = self.0.clock.now();
+    async fn store_new(
+        &self,
+        entries: Entries,
+        created: Option<Moment>,
+        by: Instant,
+    ) -> Result<Read, Error> {
+        let created = created.unwrap_or_else(|| self.0.clock.now());
         let mark = Mark::generate(&self.0.entropy)?;
         let document = Document {
             created,

@@ -149,6 +149,11 @@ impl Hand {
         }
     }
 
+    /// All that the application sees, and since when it exists.
+    pub(crate) fn contents(&self) -> (Entries, Option<Moment>) {
+        (self.entries().clone(), self.created())
+    }
+
     /// Applies a change for this request to see, and keeps it for the flush. Not for changes with a
     /// closure of the application's: see [`accept`](Self::accept).
     pub(crate) fn change(&mut self, change: Change) -> Result<(), Error> {

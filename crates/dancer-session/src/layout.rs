@@ -1,5 +1,6 @@
 //! How keys and payloads look. One file for each layout; this one has what they share.
 
+mod convert;
 mod dancer;
 mod entries;
 mod json;
@@ -126,6 +127,11 @@ impl Codec {
             Layout::Native => Entries::Json(JsonEntries::default()),
             Layout::Dancer => Entries::Perl(dancer::empty(&self.class)),
         }
+    }
+
+    /// Entries of any layout in this one.
+    pub(crate) fn convert(&self, entries: &Entries) -> Result<Entries, Error> {
+        convert::entries(entries, self)
     }
 
     /// Writes a session that will live under `key`.

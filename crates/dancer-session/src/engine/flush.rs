@@ -161,7 +161,7 @@ impl SessionEngine {
             Plan::Create => {
                 let mut entries = self.no_entries();
                 apply(task, &mut entries)?;
-                let read = self.store_new(entries, by).await?;
+                let read = self.store_new(entries, None, by).await?;
                 Ok((Flushed::Created, Origin::Stored(read)))
             }
             Plan::Replace(read) => {
@@ -205,7 +205,7 @@ impl SessionEngine {
             let mut entries = self.no_entries();
             apply(task, &mut entries)?;
             if entries.len() > 0 {
-                let fresh = self.store_new(entries, by).await?;
+                let fresh = self.store_new(entries, None, by).await?;
                 return Ok((Flushed::Created, Origin::Stored(fresh)));
             }
         }

@@ -33,7 +33,16 @@ async fn check<F: Future<Output = ()>>(
     expected: &[(&str, u64)],
     work: impl Fn(dancer_session::SessionEngine, Session) -> F,
 ) {
-    let bench = Bench::with(Kind::Redis, settings).await;
+    check_in(Kind::Redis, settings, expected, work).await;
+}
+
+async fn check_in<F: Future<Output = ()>>(
+    kind: Kind,
+    settings: Settings,
+    expected: &[(&str, u64)],
+    work: impl Fn(dancer_session::SessionEngine, Session) -> F,
+) {
+    let bench = Bench::with(kind, settings).await;
     let engine = bench.engine.clone();
     let spent = spent(&bench, |session| work(engine.clone(), session)).await;
     let expected = expected
@@ -154,4 +163,52 @@ async fn rule_4_7_near_the_absolute_limit_a_read_costs_one_and_one_on_the_side()
         spent,
         Commands::from([("getex", TIMES), ("pexpire", TIMES)])
     );
+}
+
+/// In the Dancer layout a read may not touch what it has not proved: one `GET`, and an expiry that
+/// nobody waits for.
+#[tokio::test]
+async fn rule_4_7_the_dancer_layout_costs_a_touch_more() {
+    let kind = Kind::DancerInRedis;
+    let settings = Settings::default;
+    let read = [("get", 1), ("pexpire", 1)];
+    check_in(kind, settings(), &read, |engine, session| async move {
+        let again = engine.retrieve(&id(&session)).await.unwrap().unwrap();
+        assert!(again.contains("a"));
+        assert_eq!(again.flush().await.unwrap(), Flushed::Unchanged);
+    })
+    .await;
+    // The script has a `get` and a `set` of its own.
+    let change = [("get", 2), ("pexpire", 1), ("evalsha", 1), ("set", 1)];
+    check_in(kind, settings(), &change, |engine, session| async move {
+        let again = engine.retrieve(&id(&session)).await.unwrap().unwrap();
+        again.set("b", 1).unwrap();
+        again.remove("a");
+        assert_eq!(again.flush().await.unwrap(), Flushed::Stored);
+    })
+    .await;
+    check_in(kind, settings(), &[("set", 1)], |engine, _| async move {
+        let visitor = engine.anonymous();
+        visitor.set("a", 1).unwrap();
+        assert_eq!(visitor.flush().await.unwrap(), Flushed::Created);
+    })
+    .await;
+    check_in(kind, settings(), &[("set", 1)], |_, session| async move {
+        session.destroy();
+        assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
+    })
+    .await;
+    let renew = [("evalsha", 1), ("get", 1), ("set", 2)];
+    check_in(kind, settings(), &renew, |_, session| async move {
+        session.renew();
+        assert_eq!(session.flush().await.unwrap(), Flushed::Renewed);
+    })
+    .await;
+    // A malformed id nothing, an unknown one a look.
+    check_in(kind, settings(), &[("get", 1)], |engine, _| async move {
+        assert!(engine.retrieve("1").await.unwrap().is_none());
+        let unknown = "9".repeat(40);
+        assert!(engine.retrieve(&unknown).await.unwrap().is_none());
+    })
+    .await;
 }

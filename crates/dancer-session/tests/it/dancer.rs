@@ -8,6 +8,7 @@ use storable::{Document, Header, Kind as Node};
 
 use crate::bench::{Bench, Kind, SECOND, get, id};
 
+mod conversion;
 mod foreign;
 mod ids;
 mod perl;

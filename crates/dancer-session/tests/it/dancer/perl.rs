@@ -7,7 +7,7 @@ use super::*;
 const VECTORS: &str = include_str!("../../../../storable/tests/vectors.tsv");
 
 /// The frozen bytes of a vector in native order.
-fn vector(name: &str) -> Vec<u8> {
+pub(super) fn vector(name: &str) -> Vec<u8> {
     let row = VECTORS.lines().find(|row| {
         let mut columns = row.split('\t');
         columns.next() == Some(name) && columns.nth(1) == Some("native")
@@ -25,7 +25,7 @@ fn vector(name: &str) -> Vec<u8> {
 }
 
 /// A session of Perl's that holds one vector as an entry, and other entries around it.
-fn holding(vector: &Document) -> Document {
+pub(super) fn holding(vector: &Document) -> Document {
     let mut session = Document::decode(&frozen(CLASS, LEGACY, &[("a", "1"), ("z", "2")])).unwrap();
     let root = session.root().id();
     session.insert_document(root, "thing", vector).unwrap();
