@@ -9,6 +9,7 @@ mod browser;
 mod budget;
 mod caches;
 mod cookies;
+mod dancer;
 mod dropped;
 mod gone;
 mod late;
