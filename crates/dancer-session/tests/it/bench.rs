@@ -40,7 +40,7 @@ pub(crate) struct Bench {
 
 enum Behind {
     Memory(Watched),
-    Redis(RedisServer),
+    Redis(Box<RedisServer>),
 }
 
 /// One key of the store.
@@ -95,7 +95,10 @@ impl Bench {
                 let server = RedisServer::start();
                 settings.sock = Some(server.sock().to_owned());
                 let builder = build(SessionEngine::builder(settings));
-                (builder.init().await.unwrap(), Behind::Redis(server))
+                (
+                    builder.init().await.unwrap(),
+                    Behind::Redis(Box::new(server)),
+                )
             }
         };
         Self {

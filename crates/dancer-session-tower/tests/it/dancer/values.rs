@@ -70,7 +70,7 @@ async fn r44_whatever_rust_wrote_perl_reads_changes_and_flushes() {
     visitor.get(both.perl.address(), "/count").await;
     let id = visitor.cookie(COOKIE).unwrap();
     let seed = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut random = Random(seed | 1);
     let mut kept: Map<String, Value> = Map::new();
     for round in 2..150 {
