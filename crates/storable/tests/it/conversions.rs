@@ -390,6 +390,18 @@ fn keys_are_strings_and_integers() {
             .unwrap_err()
             .is_value()
     );
+    let yes = BTreeMap::from([(true, 1), (false, 2)]);
+    let bytes = storable::to_vec(&yes).unwrap();
+    let read: BTreeMap<bool, u8> = storable::from_slice(&bytes).unwrap();
+    assert_eq!(read, yes);
+    let large = BTreeMap::from([(u128::MAX, Some(u128::MAX))]);
+    let bytes = storable::to_vec(&large).unwrap();
+    let read: BTreeMap<u128, Option<u128>> = storable::from_slice(&bytes).unwrap();
+    assert_eq!(read, large);
+    let some = BTreeMap::from([(Some(Letter::A), 1)]);
+    let bytes = storable::to_vec(&some).unwrap();
+    let read: BTreeMap<Option<Letter>, u8> = storable::from_slice(&bytes).unwrap();
+    assert_eq!(read, some);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Inputs that are made to hurt: lengths that lie, depth, doubling, tags that lead nowhere.
 
+use std::collections::HashMap;
 use std::thread;
 
 use storable::{Document, Kind, Limits, Value};
@@ -169,8 +170,8 @@ fn r39_what_is_as_deep_as_allowed_is_read_written_and_dropped_on_a_small_stack()
 #[derive(Debug, serde::Deserialize)]
 #[serde(untagged)]
 enum Anything {
-    Hash(std::collections::HashMap<String, Anything>),
-    Array(Vec<Anything>),
+    Hash(#[expect(dead_code, reason = "it is read, not used")] HashMap<String, Anything>),
+    Array(#[expect(dead_code, reason = "it is read, not used")] Vec<Anything>),
     Nothing(()),
 }
 
