@@ -118,7 +118,7 @@ pub(super) fn decode(
     };
     if let Some(ends) = number(ENDED) {
         let ends = moment(ENDED, ends)?;
-        return Ok(Content::Stub(Stub { ends, mark }));
+        return Ok(stub_or_gone_on(frozen, Stub { ends, mark }, now));
     }
     let created = number(CREATED)
         .map(|created| moment(CREATED, created))
@@ -129,6 +129,24 @@ pub(super) fn decode(
         mark,
         entries: Entries::Perl(PerlEntries::within(frozen)),
     }))
+}
+
+/// A stub is an empty session to Perl, which may have gone on with it. What it has put there is a new
+/// session, once the stub has had its time.
+fn stub_or_gone_on(mut frozen: Frozen, stub: Stub, now: Moment) -> Content {
+    let root = frozen.root().id();
+    // It is there, so it goes.
+    drop(frozen.remove(root, ENDED));
+    let entries = PerlEntries::within(frozen);
+    if entries.len() == 0 || now < stub.ends {
+        return Content::Stub(stub);
+    }
+    Content::Session(Document {
+        created: now,
+        dated: false,
+        mark: stub.mark,
+        entries: Entries::Perl(entries),
+    })
 }
 
 /// The root is an object, a hash, and has the id that is its key.

@@ -208,3 +208,28 @@ async fn rule_4_12_a_mark_that_perl_has_copied_is_still_ours() {
     assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
     assert_eq!(get(&bench.again(&session).await, "n"), Some(42));
 }
+
+#[tokio::test]
+async fn what_perl_puts_into_a_stub_is_a_session_once_the_stub_has_had_its_time() {
+    for kind in [Kind::DancerInMemory, Kind::DancerInRedis] {
+        let bench = Bench::new(kind).await;
+        let session = bench.session(&[("secret", 1)]).await;
+        let old = id(&session);
+        session.destroy();
+        assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
+        // To Perl that is an empty session, and it goes on with it.
+        let mut stub = Document::decode(&bench.only().await.bytes).unwrap();
+        let root = stub.root().id();
+        stub.insert(root, "user", "bert").unwrap();
+        bench.put(&old, stub.encode().unwrap()).await;
+        assert!(bench.find_id(&old).await.unwrap().is_ended());
+        bench.pass(31 * SECOND).await;
+        let again = bench.find_id(&old).await.unwrap();
+        assert!(!again.is_ended());
+        assert_eq!(again.keys(), ["user"]);
+        again.set("n", 1).unwrap();
+        assert_eq!(again.flush().await.unwrap(), Flushed::Stored);
+        let document = Document::decode(&bench.only().await.bytes).unwrap();
+        assert!(document.root().get("__ended").is_none());
+    }
+}
