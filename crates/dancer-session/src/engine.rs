@@ -10,6 +10,7 @@ mod retrieve;
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -220,11 +221,17 @@ impl SessionEngine {
     /// Sets how long a key lives from now on, without making anybody wait for it.
     fn touch_later(&self, key: Key, ttl: Duration) {
         let (store, by) = (Arc::clone(&self.0.store), self.deadline());
-        tokio::spawn(async move {
+        let mut touch = Box::pin(async move {
             if let Err(error) = store.touch(&key, ttl, by).await {
                 tracing::warn!(session = %key.fingerprint(), %error, "touch_failed");
             }
         });
+        // On its way before whatever this request sends next: behind a log-out, it would give the
+        // stub the time of the session.
+        let mut context = Context::from_waker(Waker::noop());
+        if touch.as_mut().poll(&mut context).is_pending() {
+            tokio::spawn(touch);
+        }
     }
 
     /// Stores entries as a new session, under an id that nothing is stored under.

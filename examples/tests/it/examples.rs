@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "what only `main` calls")]
 
+#[path = "../../beside_dancer.rs"]
+pub(crate) mod beside_dancer;
 #[path = "../../counter.rs"]
 pub(crate) mod counter;
 #[path = "../../login.rs"]

@@ -27,6 +27,8 @@ pub(super) const SECTION: &Keys = &[
     ("max_size",       |s, v| put(&mut s.max_size, whole(v))),
     ("on_unreadable",  |s, v| put(&mut s.on_unreadable, on_unreadable(v))),
     ("password",       |s, v| put(&mut s.password, secret(v))),
+    // The original had it in older versions; a connection is looked after without it.
+    ("ping",           |_, _| Ok(())),
     ("prefix",         |s, v| put(&mut s.prefix, text(v))),
     ("renew_grace",    |s, v| put(&mut s.renew_grace, seconds(v))),
     ("server",         |s, v| put(&mut s.server, filled(v))),

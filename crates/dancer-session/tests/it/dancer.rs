@@ -233,3 +233,27 @@ async fn what_perl_puts_into_a_stub_is_a_session_once_the_stub_has_had_its_time(
         assert!(document.root().get("__ended").is_none());
     }
 }
+
+/// One thread runs what was spawned only when the request waits: that must not be too late.
+#[tokio::test]
+async fn rule_4_4_the_touch_of_a_read_does_not_overtake_the_stub() {
+    for interval in [0, 60] {
+        let settings = Settings {
+            touch_interval: interval * SECOND,
+            ..Settings::default()
+        };
+        for kind in [Kind::Redis, Kind::DancerInRedis] {
+            let bench = Bench::with(kind, settings.clone()).await;
+            for _ in 0..20 {
+                let session = bench.session(&[("a", 1)]).await;
+                bench.pass(100 * SECOND).await;
+                let session = bench.again(&session).await;
+                session.destroy();
+                assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
+                let left = bench.only().await.left.unwrap();
+                assert!(left <= 52 * SECOND, "{kind:?} {interval} {left:?}");
+                bench.pass(100 * SECOND).await;
+            }
+        }
+    }
+}

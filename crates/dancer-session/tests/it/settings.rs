@@ -127,6 +127,7 @@ fn keys_of_the_section() {
         ("max_size: 4096", |s| s.max_size.to_string(), "4096"),
         ("max_size: '16777216'", |s| s.max_size.to_string(), "16777216"),
         ("layout: native", |s| format!("{:?}", s.layout), "Native"),
+        ("ping: 5", |s| format!("{:?}", s.layout), "Native"),
         ("layout: dancer", |s| format!("{:?}", s.layout), "Dancer"),
         ("class: My::Session", |s| s.class.clone(), "My::Session"),
         ("prefix: 'shop:'", |s| s.prefix.clone(), "shop:"),
