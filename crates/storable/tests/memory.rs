@@ -11,7 +11,7 @@
 use std::path::Path;
 
 use peak_alloc::PeakAlloc;
-use storable::{Document, Limits};
+use storable::{Document, Limits, Value};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -44,6 +44,7 @@ fn r40_memory_is_bounded_by_the_size_of_the_input() {
             };
         }
     }
+    unfolding_is_bounded();
     println!("at most {:.1} times the input, of {} bytes", most.0, most.1);
 }
 
@@ -60,6 +61,34 @@ fn peak(input: &[u8]) -> usize {
     let peak = MEMORY.peak_usage() - before;
     drop(document);
     peak
+}
+
+/// What is shared forty times over, as a tree: an error, before it takes more than its limit of values
+/// can take.
+fn unfolding_is_bounded() {
+    let mut items = b"\x05\x0b".to_vec();
+    for _ in 0..40 {
+        items.extend(b"\x02\x00\x00\x00\x02\x04");
+    }
+    items.extend(b"\x02\x00\x00\x00\x00");
+    for level in (1..=40_u32).rev() {
+        items.extend([4, 0]);
+        items.extend((2 * level).to_be_bytes());
+    }
+    let document = Document::decode(&items).unwrap();
+    for (nodes, most) in [(1_000, 1 << 20), (100_000, 64 << 20)] {
+        let limits = Limits {
+            nodes,
+            ..Limits::default()
+        };
+        let document = Document::decode_with(&items, limits).unwrap();
+        MEMORY.reset_peak_usage();
+        let before = MEMORY.current_usage();
+        document.root().to::<Value>().unwrap_err();
+        let peak = MEMORY.peak_usage() - before;
+        assert!(peak <= most, "{peak} bytes for {nodes} values");
+    }
+    assert_eq!(document.encode().unwrap(), items);
 }
 
 /// The table that Perl has made.
