@@ -27,8 +27,8 @@ use crate::layout::{Codec, Content, Document, Entries, Key, Stub};
 use crate::lifetime::{Clock, Lifetime, Moment};
 use crate::session::{Read, Session};
 use crate::store::redis::RedisStore;
-use crate::store::{Create, Destroy, ErasedStore};
-use crate::{Error, Settings};
+use crate::store::{Create, Destroy, ErasedStore, Replace};
+use crate::{Error, Layout, Settings};
 
 /// What an application holds: makes sessions, finds them again, and hands out their Redis.
 ///
@@ -189,9 +189,20 @@ impl SessionEngine {
     ///
     /// [`is_refused`](Error::is_refused) names the first entry that this layout can't hold as it is:
     /// an object, code, a shared or weak reference, a restricted hash, bytes that are no text, a
-    /// number that is none; towards Perl an integer beyond 64 bits. [`is_unavailable`](Error::is_unavailable).
+    /// number that is none, a key twice; towards Perl an integer beyond 64 bits. What fits only in
+    /// another form is converted: `true` and `false` are 1 and 0 for Perl, an integer beyond `i64` is
+    /// a string there. Also a session that has ended. [`is_unavailable`](Error::is_unavailable).
     pub async fn convert(&self, session: &Session) -> Result<Session, Error> {
         let (entries, created) = session.shared.hand().contents();
+        let over = created.is_some_and(|created| {
+            let now = self.0.clock.now();
+            self.0.lifetime.of(created, now).is_none()
+        });
+        if over || session.is_ended() {
+            return Err(Error::refused(
+                "a session that has ended, or is past the lifetime of this engine, can't be converted",
+            ));
+        }
         let entries = self.0.codec.convert(&entries)?;
         let read = self.store_new(entries, created, self.deadline()).await?;
         Ok(Session::stored(self.clone(), read))
@@ -291,25 +302,61 @@ impl SessionEngine {
     /// Puts a stub in the place of a session. `false`: another request had ended it before, so
     /// that its data may live on under an id that this one doesn't know.
     async fn destroy(&self, doomed: &mut Doomed, by: Instant) -> Result<bool, Error> {
-        let id = &doomed.id;
-        let key = self.key(id);
+        let read = &doomed.read;
+        let key = self.key(&read.id);
         let mark = match doomed.mark {
             Some(mark) => mark,
             None => *doomed.mark.insert(Mark::generate(&self.0.entropy)?),
         };
         let (stub, ttl) = self.stub(&key, mark);
+        let mut there = read.payload.clone();
         let mut doubt = Doubt::until(by);
         loop {
-            match self.0.store.destroy(&key, &stub, ttl, by).await {
+            match self.put_stub(&key, &there, &stub, ttl, by).await {
                 Err(error) => doubt.again(error)?,
-                Ok(Destroy::Gone) => return Ok(true),
-                Ok(Destroy::Destroyed(there)) => {
-                    let there = self.decode(&key, &there);
-                    let before = matches!(there, Ok(Content::Stub(stub)) if stub.mark != mark);
-                    tracing::debug!(session = %id, ended_before = before, "destroyed");
-                    return Ok(!before);
+                Ok(Replace::Gone) => return Ok(true),
+                Ok(Replace::Replaced) => {
+                    tracing::debug!(session = %read.id, "destroyed");
+                    return Ok(true);
                 }
+                Ok(Replace::Changed(newer)) => match self.decode(&key, &newer) {
+                    Ok(Content::Stub(stub)) => {
+                        let before = stub.mark != mark;
+                        tracing::debug!(session = %read.id, ended_before = before, "destroyed");
+                        return Ok(!before);
+                    }
+                    Ok(Content::Foreign) => return Ok(true),
+                    Ok(Content::Session(_)) | Err(_) => there = newer,
+                },
             }
+            if Instant::now() >= by {
+                return Err(doubt.report(Error::not_applied(format!(
+                    "session {}: other writers were faster until the deadline",
+                    read.id
+                ))));
+            }
+        }
+    }
+
+    /// Puts a stub where a session was read. Under a key of our own that takes no proof, and whatever
+    /// was there comes back; a bare key may be anybody's by now.
+    async fn put_stub(
+        &self,
+        key: &Key,
+        read: &Bytes,
+        stub: &Bytes,
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Replace, Error> {
+        match self.0.codec.layout {
+            Layout::Dancer => self.0.store.replace(key, read, stub, ttl, by).await,
+            Layout::Native => Ok(match self.0.store.destroy(key, stub, ttl, by).await? {
+                Destroy::Gone => Replace::Gone,
+                Destroy::Destroyed(there) => match self.decode(key, &there) {
+                    Ok(Content::Stub(_)) => Replace::Changed(there),
+                    _ => Replace::Replaced,
+                },
+            }),
         }
     }
 

@@ -38,14 +38,14 @@ pub(crate) struct Hand {
 
 /// A session that is to be destroyed.
 pub(crate) struct Doomed {
-    pub(crate) id: SessionId,
+    pub(crate) read: Read,
     /// What its stub is known by, the same in all flushes that try.
     pub(crate) mark: Option<Mark>,
 }
 
 impl Doomed {
-    fn new(id: SessionId) -> Self {
-        Self { id, mark: None }
+    fn new(read: Read) -> Self {
+        Self { read, mark: None }
     }
 }
 
@@ -221,7 +221,7 @@ impl Hand {
         self.destroys += 1;
         match std::mem::replace(&mut self.origin, Origin::Anonymous) {
             Origin::Anonymous => {}
-            Origin::Stored(read) => self.doomed.push(Doomed::new(read.id)),
+            Origin::Stored(read) => self.doomed.push(Doomed::new(read)),
             // Its cookie may be a newer one by now: this request must not touch it.
             ended @ Origin::Ended(_) => {
                 self.origin = ended;
@@ -308,8 +308,9 @@ impl Hand {
             // Destroyed while it was flushed: then what the flush stored is doomed too.
             if let Origin::Stored(read) = origin {
                 // Under its old id the flush has left a stub, or that is the id it still has.
-                self.doomed.retain(|doomed| Some(&doomed.id) != task.id());
-                self.doomed.push(Doomed::new(read.id));
+                self.doomed
+                    .retain(|doomed| Some(&doomed.read.id) != task.id());
+                self.doomed.push(Doomed::new(read));
             }
             return;
         }

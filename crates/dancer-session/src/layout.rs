@@ -125,7 +125,7 @@ impl Codec {
     pub(crate) fn empty(&self) -> Entries {
         match self.layout {
             Layout::Native => Entries::Json(JsonEntries::default()),
-            Layout::Dancer => Entries::Perl(dancer::empty(&self.class)),
+            Layout::Dancer => Entries::Perl(dancer::empty(&self.class, self.max_size)),
         }
     }
 

@@ -109,6 +109,8 @@ impl Lifetime {
     /// How long the key of a stub that says `ends` has to stay from `now` on.
     pub(crate) fn of_stub(&self, ends: Moment, now: Moment) -> Duration {
         // `ends` was cut to whole seconds.
-        now.until(ends.plus(self.timeout + Duration::from_secs(1)))
+        let left = now.until(ends.plus(self.timeout + Duration::from_secs(1)));
+        // Nobody's stub counts longer than an hour, whatever Perl has put there.
+        left.min(Duration::from_secs(60 * 60) + self.timeout)
     }
 }

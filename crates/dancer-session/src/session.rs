@@ -90,7 +90,8 @@ impl Session {
         self.shared.hand().id().cloned()
     }
 
-    /// Decodes one entry; the others cost nothing. `None`: there is none of this name.
+    /// Decodes one entry; the others cost nothing. `None`: there is none of this name; in the Dancer
+    /// layout also one that Perl has left undefined, unless a `T` can be that.
     ///
     /// # Errors
     ///
@@ -98,7 +99,10 @@ impl Session {
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
         // Decoded outside the lock: that is the application's code.
         let found = self.shared.hand().entries().find(name);
-        found.map(|value| value.decode(name)).transpose()
+        match found {
+            Some(value) => value.decode(name),
+            None => Ok(None),
+        }
     }
 
     /// Sets an entry. When requests that run side by side set the same one, the last to flush wins;

@@ -242,6 +242,21 @@ impl Document {
         }
     }
 
+    /// The number of nodes, those included that nothing refers to since they were replaced.
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Drops what nothing refers to any more. **The numbers of nodes change.**
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode); then the document is as it was.
+    pub fn compact(&mut self) -> Result<(), Error> {
+        *self = Self::decode_with(&self.encode()?, self.limits)?;
+        Ok(())
+    }
+
     /// Writes the document, in the dialect of its [`header`](Self::header).
     ///
     /// # Errors

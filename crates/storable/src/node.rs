@@ -268,6 +268,11 @@ impl<'d> Node<'d> {
 }
 
 impl Kind<'_> {
+    /// Whether it is undefined, in whatever way.
+    pub fn is_undef(&self) -> bool {
+        matches!(self, Self::Undef | Self::Hole | Self::ElementUndef)
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Kind::Undef | Kind::Hole | Kind::ElementUndef => "undef",

@@ -129,7 +129,7 @@ impl SessionEngine {
         while let Some(doomed) = task.doomed.last_mut() {
             let destroyed = self.destroy(doomed, by).await?;
             if !destroyed {
-                task.ended = Some(doomed.id.clone());
+                task.ended = Some(doomed.read.id.clone());
             }
             task.doomed.pop();
             task.destroyed |= destroyed;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::SessionEngine;
+use super::doubt::Doubt;
 use crate::id::SessionId;
 use crate::layout::{Content, Document, Key};
 use crate::lifetime::Moment;
@@ -132,7 +133,8 @@ impl SessionEngine {
         }
     }
 
-    /// Writes the time of creation into a session that Perl made without one: now.
+    /// Writes the time of creation into a session that Perl made without one: now. One that has no
+    /// room for it is taken as it is.
     async fn date(
         &self,
         key: &Key,
@@ -141,13 +143,19 @@ impl SessionEngine {
         by: Instant,
     ) -> Result<Dated, Error> {
         document.dated = true;
-        let dated = self.0.codec.encode(key, &document)?;
+        let Ok(dated) = self.0.codec.encode(key, &document) else {
+            return Ok(Dated::Read(payload.clone(), document));
+        };
         let ttl = self.0.lifetime.of_any();
-        // If the reply is lost, the next reader dates it.
-        match self.0.store.replace(key, payload, &dated, ttl, by).await? {
-            Replace::Replaced => Ok(Dated::Read(dated, document)),
-            Replace::Changed(newer) => Ok(Dated::Changed(newer)),
-            Replace::Gone => Ok(Dated::Gone),
+        let mut doubt = Doubt::until(by);
+        loop {
+            match self.0.store.replace(key, payload, &dated, ttl, by).await {
+                // Asked again, a refusal brings what is there: our own work, if it was done.
+                Err(error) => doubt.again(error)?,
+                Ok(Replace::Replaced) => return Ok(Dated::Read(dated, document)),
+                Ok(Replace::Changed(newer)) => return Ok(Dated::Changed(newer)),
+                Ok(Replace::Gone) => return Ok(Dated::Gone),
+            }
         }
     }
 }

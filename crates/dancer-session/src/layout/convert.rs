@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use serde_json::Value as Json;
-use storable::{Kind, Node, NodeId};
+use storable::{Hash, Kind, Node, NodeId};
 
 use super::{Codec, Entries, Value};
 use crate::Error;
@@ -16,6 +16,11 @@ pub(super) fn entries(entries: &Entries, codec: &Codec) -> Result<Entries, Error
     }
     let mut converted = codec.empty();
     let mut met = HashSet::new();
+    if matches!(entries, Entries::Perl(from) if !from.are_named()) {
+        return Err(Error::refused(
+            "the session has a key that is no text, or one twice: change or remove it first",
+        ));
+    }
     for name in entries.names() {
         let refused = |reason: &str| {
             Error::refused(format!(
@@ -68,11 +73,29 @@ fn fits_json(root: Node<'_>, met: &mut HashSet<NodeId>) -> Result<(), String> {
             } => left.push(to),
             Kind::Array(array) => left.extend(array.iter()),
             Kind::Hash(hash) if !hash.is_restricted() => {
+                fit_keys(&hash)?;
                 left.extend(hash.iter().map(|entry| entry.value()));
             }
             Kind::Double(_) => return Err("it has a number that is none".into()),
             Kind::Bytes(_) => return Err("it has bytes that are no text".into()),
             other => return Err(format!("it has {other:?}")),
+        }
+    }
+    Ok(())
+}
+
+/// JSON has one text for each key.
+fn fit_keys(hash: &Hash<'_>) -> Result<(), String> {
+    let mut names = HashSet::new();
+    for entry in hash.iter() {
+        let bytes = std::str::from_utf8(entry.key_bytes()).is_ok();
+        match entry.key() {
+            Ok(name) if bytes || entry.was_utf8() => {
+                if !names.insert(name) {
+                    return Err("it has a key twice, as bytes and as characters".into());
+                }
+            }
+            _ => return Err("it has a key that is no text".into()),
         }
     }
     Ok(())

@@ -48,8 +48,8 @@ pub(super) fn recognises(payload: &[u8]) -> bool {
 }
 
 /// Entries of a session that is to be, blessed as `class`.
-pub(super) fn empty(class: &str) -> PerlEntries {
-    PerlEntries::within(hash(class, &[]))
+pub(super) fn empty(class: &str, max_size: usize) -> PerlEntries {
+    PerlEntries::within(hash(class, max_size, &[]))
 }
 
 /// Writes a session.
@@ -60,7 +60,10 @@ pub(super) fn encode(
 ) -> Result<Vec<u8>, storable::Error> {
     let mut frozen = entries.document().clone();
     let root = frozen.root().id();
-    frozen.insert(root, ID, key.as_str())?;
+    // What is right stays: other parts of the session may refer to it.
+    if !is_session_of(key, &frozen) {
+        frozen.insert(root, ID, key.as_str())?;
+    }
     frozen.insert(root, CREATED, &document.created.seconds())?;
     frozen.insert(root, MARK, &mark_text(document.mark))?;
     frozen.encode()
@@ -68,7 +71,7 @@ pub(super) fn encode(
 
 /// Writes a stub.
 pub(super) fn encode_stub(key: &Key, class: &str, stub: Stub) -> Vec<u8> {
-    let mut frozen = hash(class, &[(ID, key.as_str())]);
+    let mut frozen = hash(class, Limits::default().size, &[(ID, key.as_str())]);
     let root = frozen.root().id();
     let written = frozen
         .insert(root, ENDED, &stub.ends.seconds())
@@ -77,10 +80,21 @@ pub(super) fn encode_stub(key: &Key, class: &str, stub: Stub) -> Vec<u8> {
     written.expect("three short entries are within every limit")
 }
 
+/// What a session of this size may have: one that is larger has more nodes, too.
+pub(super) fn limits(max_size: usize) -> Limits {
+    let usual = Limits::default();
+    Limits {
+        size: max_size,
+        nodes: usual.nodes.max(max_size / 10),
+        ..usual
+    }
+}
+
 /// A hash of Perl's.
-fn hash(class: &str, entries: &[(&str, &str)]) -> Frozen {
+fn hash(class: &str, max_size: usize, entries: &[(&str, &str)]) -> Frozen {
     let entries: BTreeMap<_, _> = entries.iter().copied().collect();
-    let mut frozen = Frozen::of(&entries).expect("a few entries are within every limit");
+    let frozen = Frozen::of_with(&entries, limits(max_size));
+    let mut frozen = frozen.expect("a few entries are within every limit");
     let root = frozen.root().id();
     frozen
         .bless(root, class)
@@ -95,50 +109,45 @@ pub(super) fn decode(
     max_size: usize,
     now: Moment,
 ) -> Result<Content, Refusal> {
-    let limits = Limits {
-        size: max_size,
-        ..Limits::default()
-    };
-    let frozen = Frozen::decode_with(payload, limits)
+    let frozen = Frozen::decode_with(payload, limits(max_size))
         .map_err(|error| proved_or_foreign(key, payload, &error))?;
     if !is_session_of(key, &frozen) {
         return Err(Refusal::Foreign);
     }
     let root = frozen.root();
-    let number = |name| root.get(name).map(|node| node.to::<u64>());
+    // Whatever is no number there, Perl has put there: then it says nothing.
+    let seconds = |name| {
+        let seconds = root.get(name)?.to::<f64>().ok()?;
+        (0.0..1e12)
+            .contains(&seconds)
+            .then(|| Moment::from_seconds(seconds as u64))
+    };
     let mark = root
         .get(MARK)
         .and_then(|node| mark_of(&node.to::<String>().ok()?));
     // What Perl wrote may have none, or that of an older flush.
     let mark = mark.unwrap_or(Mark::NONE);
-    let moment = |name: &str, seconds: Result<u64, storable::Error>| {
-        let seconds = seconds
-            .map_err(|error| Refusal::Unreadable(format!("is damaged: its {name}: {error}")))?;
-        Ok(Moment::from_seconds(seconds))
-    };
-    if let Some(ends) = number(ENDED) {
-        let ends = moment(ENDED, ends)?;
+    if root.get(ENDED).is_some() {
+        let ends = seconds(ENDED).unwrap_or(Moment::from_seconds(0));
         return Ok(stub_or_gone_on(frozen, Stub { ends, mark }, now));
     }
-    let created = number(CREATED)
-        .map(|created| moment(CREATED, created))
-        .transpose()?;
+    let created = seconds(CREATED);
     Ok(Content::Session(Document {
-        created: created.unwrap_or(now),
+        created: created.map_or(now, |created| created.min(now)),
         dated: created.is_some(),
         mark,
         entries: Entries::Perl(PerlEntries::within(frozen)),
     }))
 }
 
-/// A stub is an empty session to Perl, which may have gone on with it. What it has put there is a new
-/// session, once the stub has had its time.
+/// A stub is an empty session to Perl, which may have gone on with it: what it has put there is a
+/// session of its own.
 fn stub_or_gone_on(mut frozen: Frozen, stub: Stub, now: Moment) -> Content {
     let root = frozen.root().id();
     // It is there, so it goes.
     drop(frozen.remove(root, ENDED));
     let entries = PerlEntries::within(frozen);
-    if entries.len() == 0 || now < stub.ends {
+    if entries.len() == 0 {
         return Content::Stub(stub);
     }
     Content::Session(Document {

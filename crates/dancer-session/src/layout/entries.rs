@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use storable::NodeId;
 
+use super::dancer;
 use super::json::{self, JsonEntries};
 use super::perl::PerlEntries;
 use crate::{Error, Layout};
@@ -42,10 +43,13 @@ impl Value {
                 Ok(text) => Ok(Self::Json(text.into())),
                 Err(cause) => Err(error(&cause)),
             },
-            Layout::Dancer => match storable::Document::of(value) {
-                Ok(document) => Ok(Self::Perl(Arc::new(document))),
-                Err(cause) => Err(error(&cause)),
-            },
+            // How large the session may be is asked when it is written.
+            Layout::Dancer => {
+                match storable::Document::of_with(value, dancer::limits(usize::MAX)) {
+                    Ok(document) => Ok(Self::Perl(Arc::new(document))),
+                    Err(cause) => Err(error(&cause)),
+                }
+            }
         }
     }
 }
@@ -57,12 +61,13 @@ pub(crate) enum Found {
 }
 
 impl Found {
-    /// Decodes it; `name` is for the error.
-    pub(crate) fn decode<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+    /// Decodes it; `name` is for the error. In Perl an entry that is undefined is as good as none:
+    /// `None`, where `T` has no other answer to it.
+    pub(crate) fn decode<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
         let kind = std::any::type_name::<T>();
         match self {
             // The library's own message would quote the value.
-            Self::Json(text) => serde_json::from_slice(text).map_err(|error| {
+            Self::Json(text) => serde_json::from_slice(text).map(Some).map_err(|error| {
                 Error::entry(format!(
                     "entry {name:?} holds {}, which can't be read as {kind} (at column {} of it)",
                     json::kind(text),
@@ -70,10 +75,17 @@ impl Found {
                 ))
             }),
             Self::Perl(document, node) => {
-                let node = document.node(*node);
-                node.and_then(|node| node.to()).map_err(|error| {
-                    Error::entry(format!("entry {name:?} can't be read as {kind}: {error}"))
-                })
+                let node = document
+                    .node(*node)
+                    .map_err(|_| Error::entry(format!("entry {name:?} is of another session")))?;
+                match node.to() {
+                    Ok(value) => Ok(Some(value)),
+                    Err(_) if node.kind().is_undef() => Ok(None),
+                    Err(_) => Err(Error::entry(format!(
+                        "entry {name:?} holds {:?}, which can't be read as {kind}",
+                        node.referent().unwrap_or(node).kind()
+                    ))),
+                }
             }
         }
     }
@@ -110,8 +122,10 @@ impl Entries {
 
     /// Decodes one entry, and only that one.
     pub(crate) fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
-        let found = self.find(name);
-        found.map(|value| value.decode(name)).transpose()
+        match self.find(name) {
+            Some(value) => value.decode(name),
+            None => Ok(None),
+        }
     }
 
     /// One entry, not decoded.

@@ -2,6 +2,7 @@
 //! the engine keeps there for itself.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use storable::{Document, Kind, NodeId};
@@ -13,13 +14,16 @@ use crate::change::RESERVED;
 #[derive(Clone)]
 pub(crate) struct PerlEntries {
     document: Arc<Document>,
+    /// How many nodes it had when none of them was replaced yet.
+    fresh: usize,
 }
 
 impl PerlEntries {
     /// The entries of a document whose root is a hash.
     pub(super) fn within(document: Document) -> Self {
+        let fresh = document.nodes();
         let document = Arc::new(document);
-        Self { document }
+        Self { document, fresh }
     }
 
     /// The whole hash.
@@ -29,6 +33,16 @@ impl PerlEntries {
 
     pub(crate) fn len(&self) -> usize {
         self.names().count()
+    }
+
+    /// Whether each key has a name, and one of its own.
+    pub(super) fn are_named(&self) -> bool {
+        let Kind::Hash(hash) = self.document.root().kind() else {
+            return true;
+        };
+        let there = hash.iter().filter(|entry| !entry.is_placeholder());
+        let names: HashSet<_> = there.clone().filter_map(|entry| entry.key().ok()).collect();
+        names.len() == there.count()
     }
 
     /// A name that is no text of Unicode's can't be asked for either.
@@ -54,6 +68,10 @@ impl PerlEntries {
 
     pub(crate) fn set(&mut self, name: &str, value: &Document) -> Result<(), Error> {
         let document = Arc::make_mut(&mut self.document);
+        // What was replaced is only in the way; a session is changed often.
+        if document.nodes() > 2 * self.fresh + 1000 && document.compact().is_ok() {
+            self.fresh = document.nodes();
+        }
         let root = document.root().id();
         document
             .insert_document(root, name, value)
@@ -65,7 +83,8 @@ impl PerlEntries {
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
-        if self.find(name).is_some() {
+        // It may be there twice, as bytes and as characters.
+        while self.find(name).is_some() {
             let document = Arc::make_mut(&mut self.document);
             let root = document.root().id();
             // It is a hash, or nothing had been found in it.

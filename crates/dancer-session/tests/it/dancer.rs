@@ -210,27 +210,146 @@ async fn rule_4_12_a_mark_that_perl_has_copied_is_still_ours() {
 }
 
 #[tokio::test]
-async fn what_perl_puts_into_a_stub_is_a_session_once_the_stub_has_had_its_time() {
+async fn what_perl_puts_into_a_stub_is_a_session_of_its_own() {
     for kind in [Kind::DancerInMemory, Kind::DancerInRedis] {
         let bench = Bench::new(kind).await;
         let session = bench.session(&[("secret", 1)]).await;
         let old = id(&session);
         session.destroy();
         assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
+        assert!(bench.find_id(&old).await.unwrap().is_ended());
         // To Perl that is an empty session, and it goes on with it.
         let mut stub = Document::decode(&bench.only().await.bytes).unwrap();
         let root = stub.root().id();
         stub.insert(root, "user", "bert").unwrap();
         bench.put(&old, stub.encode().unwrap()).await;
-        assert!(bench.find_id(&old).await.unwrap().is_ended());
-        bench.pass(31 * SECOND).await;
         let again = bench.find_id(&old).await.unwrap();
         assert!(!again.is_ended());
         assert_eq!(again.keys(), ["user"]);
+        assert!(bench.only().await.left.unwrap() > 800 * SECOND);
         again.set("n", 1).unwrap();
         assert_eq!(again.flush().await.unwrap(), Flushed::Stored);
         let document = Document::decode(&bench.only().await.bytes).unwrap();
         assert!(document.root().get("__ended").is_none());
+    }
+}
+
+#[tokio::test]
+async fn r04_a_destroy_does_not_overwrite_what_took_the_place_of_the_session() {
+    for kind in [Kind::DancerInMemory, Kind::DancerInRedis] {
+        let bench = Bench::new(kind).await;
+        let session = bench.session(&[("a", 1)]).await;
+        session.destroy();
+        bench.put(&id_of(&bench).await, "a stranger's").await;
+        assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
+        assert_eq!(bench.only().await.payload, "a stranger's");
+        // A change of Perl's does not save a session from its log-out.
+        let bench = Bench::new(kind).await;
+        bench
+            .put(LEGACY, frozen(CLASS, LEGACY, &[("a", "1")]))
+            .await;
+        let session = bench.find_id(LEGACY).await.unwrap();
+        session.destroy();
+        bench
+            .put(LEGACY, frozen(CLASS, LEGACY, &[("a", "2")]))
+            .await;
+        assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
+        assert!(bench.find_id(LEGACY).await.unwrap().is_ended());
+    }
+}
+
+async fn id_of(bench: &Bench) -> String {
+    bench.only().await.key
+}
+
+#[tokio::test]
+async fn what_perl_has_left_undefined_is_as_good_as_none() {
+    let bench = Bench::new(Kind::DancerInMemory).await;
+    let mut undefined = Document::decode(&frozen(CLASS, LEGACY, &[])).unwrap();
+    let root = undefined.root().id();
+    for name in ["user", "n", "csrf", "flash", "logged_in_at"] {
+        undefined.insert(root, name, &()).unwrap();
+    }
+    bench.put(LEGACY, undefined.encode().unwrap()).await;
+    let session = bench.find_id(LEGACY).await.unwrap();
+    assert_eq!(session.get::<String>("user").unwrap(), None);
+    assert_eq!(session.get::<bool>("user").unwrap(), Some(false));
+    assert_eq!(session.get::<Option<u8>>("n").unwrap(), Some(None));
+    session
+        .update("n", |n: Option<u64>| n.unwrap_or(0) + 1)
+        .unwrap();
+    assert_eq!(session.take_flash("info").unwrap(), Vec::<String>::new());
+    session.flash("info", "hello").unwrap();
+    assert!(!session.csrf().unwrap().is_empty());
+    assert_eq!(session.logged_in_at().unwrap(), None);
+    assert_eq!(get(&session, "n"), Some(1));
+}
+
+#[tokio::test]
+async fn a_small_session_is_changed_as_often_as_one_likes() {
+    let bench = Bench::new(Kind::DancerInMemory).await;
+    let session = bench.engine.anonymous();
+    for round in 0..300 {
+        session.set("list", vec![round; 1000]).unwrap();
+    }
+    assert_eq!(session.flush().await.unwrap(), Flushed::Created);
+    for round in 0..150 {
+        session.set("list", vec![round; 1000]).unwrap();
+        assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    }
+    assert_eq!(
+        bench
+            .again(&session)
+            .await
+            .get::<Vec<u64>>("list")
+            .unwrap()
+            .unwrap()
+            .len(),
+        1000
+    );
+}
+
+#[tokio::test]
+async fn max_size_above_the_default_is_for_new_sessions_too() {
+    let settings = Settings {
+        max_size: 8 << 20,
+        ..Settings::default()
+    };
+    let bench = Bench::with(Kind::DancerInMemory, settings).await;
+    let session = bench.engine.anonymous();
+    session.set("large", "x".repeat(2 << 20)).unwrap();
+    assert_eq!(session.flush().await.unwrap(), Flushed::Created);
+    let large: String = bench.again(&session).await.get("large").unwrap().unwrap();
+    assert_eq!(large.len(), 2 << 20);
+}
+
+#[tokio::test]
+async fn odd_metadata_of_perls_says_nothing() {
+    let settings = Settings {
+        expire: 60 * SECOND,
+        lifetime: Some(100 * SECOND),
+        ..Settings::default()
+    };
+    let future = UNIX_EPOCH.elapsed().unwrap().as_secs() + 1_000_000;
+    for odd in ["", "soon", "-5", "nan", "1e300", &future.to_string()] {
+        let bench = Bench::with(Kind::DancerInMemory, settings.clone()).await;
+        let bytes = frozen(
+            CLASS,
+            LEGACY,
+            &[("a", "1"), ("__created", odd), ("__w", odd)],
+        );
+        bench.put(LEGACY, bytes).await;
+        let session = bench.find_id(LEGACY).await.unwrap();
+        assert_eq!(get(&session, "a"), Some(1), "{odd:?}");
+        assert!(session.time_left().unwrap() <= 100 * SECOND);
+        let bytes = frozen(CLASS, LEGACY, &[("__ended", odd)]);
+        bench.put(LEGACY, bytes).await;
+        let _ = bench.find_id(LEGACY).await;
+        let left = bench.all().await.first().and_then(|stored| stored.left);
+        assert!(
+            left.is_none_or(|left| left <= 3700 * SECOND),
+            "{odd:?} {left:?}"
+        );
     }
 }
 

@@ -107,6 +107,9 @@ fn r27_the_whole_run_leaves_no_id_in_the_log() {
     let mut shape = candidates(log.as_bytes());
     let shape = shape.find(|word| word.iter().any(u8::is_ascii_uppercase));
     assert_eq!(shape.map(String::from_utf8_lossy), None);
+    // Those of the Dancer layout are digits.
+    let digits = log.split(|c: char| !c.is_ascii_digit());
+    assert_eq!({ digits }.find(|word| word.len() >= 30), None);
     for secret in [
         "top-secret",
         "her-own",

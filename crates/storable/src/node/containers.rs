@@ -90,7 +90,7 @@ impl<'d> Hash<'d> {
     }
 
     /// The keys with their values, those that are only allowed included.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = KeyValue<'d>> + use<'d> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = KeyValue<'d>> + Clone + use<'d> {
         let document = self.document;
         self.entries
             .iter()

@@ -127,3 +127,46 @@ async fn an_integer_that_perl_does_not_have_is_refused_by_its_name() {
         }
     }
 }
+
+#[tokio::test]
+async fn keys_that_json_has_no_text_for_are_refused() {
+    let native = Bench::new(Kind::Memory).await;
+    let bench = Bench::new(Kind::DancerInMemory).await;
+    // {a => {"\xe9" => 1, "\xc3\xa9" => 2}}, then {a => {"caf\xe9" => 1}}.
+    let twice =
+        b"\x05\x0b\x03\x00\x00\x00\x02\x08\x81\x00\x00\x00\x01\xe9\x08\x82\x00\x00\x00\x02\xc3\xa9";
+    let latin = b"\x05\x0b\x03\x00\x00\x00\x01\x08\x81\x00\x00\x00\x04caf\xe9";
+    for (inner, words) in [(&twice[..], "no text"), (latin, "no text")] {
+        let whole = perl::holding(&Document::decode(inner).unwrap());
+        bench.put(LEGACY, whole.encode().unwrap()).await;
+        let session = bench.find_id(LEGACY).await.unwrap();
+        let error = native.engine.convert(&session).await.unwrap_err();
+        assert!(
+            error.is_refused() && error.to_string().contains(words),
+            "{error}"
+        );
+        assert!(error.to_string().contains("\"thing\""), "{error}");
+    }
+    assert_eq!(native.all().await, []);
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_is_not_converted() {
+    let native = Bench::new(Kind::Memory).await;
+    let dancer = Bench::new(Kind::DancerInMemory).await;
+    let session = native.session(&[("a", 1)]).await;
+    let other = native.again(&session).await;
+    other.destroy();
+    assert_eq!(other.flush().await.unwrap(), Flushed::Destroyed);
+    let ended = native.again(&session).await;
+    assert!(ended.is_ended());
+    assert!(
+        dancer
+            .engine
+            .convert(&ended)
+            .await
+            .unwrap_err()
+            .is_refused()
+    );
+    assert_eq!(dancer.all().await, []);
+}
