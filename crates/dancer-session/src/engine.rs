@@ -349,7 +349,7 @@ impl SessionEngine {
         by: Instant,
     ) -> Result<Replace, Error> {
         match self.0.codec.layout {
-            Layout::Dancer => self.0.store.replace(key, read, stub, ttl, by).await,
+            Layout::Dancer => self.replace(key, read, stub, ttl, by).await,
             Layout::Native => Ok(match self.0.store.destroy(key, stub, ttl, by).await? {
                 Destroy::Gone => Replace::Gone,
                 Destroy::Destroyed(there) => match self.decode(key, &there) {
@@ -358,6 +358,30 @@ impl SessionEngine {
                 },
             }),
         }
+    }
+
+    /// Replaces a payload that was read.
+    async fn replace(
+        &self,
+        key: &Key,
+        read: &[u8],
+        payload: &[u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Replace, Error> {
+        match self.0.store.replace(key, read, payload, ttl, by).await {
+            Err(error) if self.is_foreign(&error, key) => Ok(Replace::Gone),
+            outcome => outcome,
+        }
+    }
+
+    /// Whether the store has found something of another type: under a bare key that is a stranger's.
+    fn is_foreign(&self, error: &Error, key: &Key) -> bool {
+        let foreign = error.is_unreadable() && self.0.codec.layout == Layout::Dancer;
+        if foreign {
+            tracing::warn!(session = %key.fingerprint(), "foreign_key");
+        }
+        foreign
     }
 
     /// A stub made now, and how long its key shall live.

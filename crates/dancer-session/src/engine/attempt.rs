@@ -99,8 +99,8 @@ impl<'a> Attempt<'a> {
             let read = self
                 .tried
                 .insert(Read::new(self.id.clone(), payload, document));
-            let answer = engine
-                .store
+            let answer = self
+                .engine
                 .replace(&self.key, &base.payload, &read.payload, ttl, self.by)
                 .await?;
             return Ok(match answer {
@@ -124,7 +124,11 @@ impl<'a> Attempt<'a> {
             payload: &read.payload,
             ttl,
         };
-        Ok(match engine.store.renew(renewal, self.by).await? {
+        let answer = match engine.store.renew(renewal, self.by).await {
+            Err(error) if self.engine.is_foreign(&error, &self.key) => Renew::Gone,
+            answer => answer?,
+        };
+        Ok(match answer {
             Renew::Renewed => Answer::Done,
             Renew::Changed(payload) => Answer::Changed(payload),
             Renew::Gone => Answer::Gone,

@@ -124,11 +124,7 @@ impl SessionEngine {
             }
         };
         match found {
-            // Another type under a bare key is a stranger's.
-            Err(error) if error.is_unreadable() && self.0.codec.layout == Layout::Dancer => {
-                tracing::warn!(session = %key.fingerprint(), "foreign_key");
-                Ok(None)
-            }
+            Err(error) if self.is_foreign(&error, key) => Ok(None),
             found => found,
         }
     }
@@ -149,7 +145,7 @@ impl SessionEngine {
         let ttl = self.0.lifetime.of_any();
         let mut doubt = Doubt::until(by);
         loop {
-            match self.0.store.replace(key, payload, &dated, ttl, by).await {
+            match self.replace(key, payload, &dated, ttl, by).await {
                 // Asked again, a refusal brings what is there: our own work, if it was done.
                 Err(error) => doubt.again(error)?,
                 Ok(Replace::Replaced) => return Ok(Dated::Read(dated, document)),

@@ -86,6 +86,8 @@ fn r27_the_whole_run_leaves_no_id_in_the_log() {
     for event in [
         "malformed_id",
         "unknown_id",
+        "legacy_id",
+        "foreign_key",
         "id_taken",
         "limit_passed",
         "unreadable",

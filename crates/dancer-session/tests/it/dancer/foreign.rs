@@ -187,6 +187,36 @@ async fn r37_the_other_layout_is_named_and_never_overwritten() {
 }
 
 #[tokio::test]
+async fn r37_another_type_that_took_the_place_of_a_session_is_missing() {
+    let bench = Bench::new(Kind::DancerInRedis).await;
+    let mut connection = bench.server().connection().await;
+    for round in 0..3 {
+        bench
+            .put(LEGACY, frozen(CLASS, LEGACY, &[("a", "1")]))
+            .await;
+        let session = bench.find_id(LEGACY).await.unwrap();
+        match round {
+            0 => session.set("a", 2).unwrap(),
+            1 => session.renew(),
+            _ => session.destroy(),
+        }
+        let () = connection.del(LEGACY).await.unwrap();
+        let () = connection.rpush(LEGACY, "a canary").await.unwrap();
+        let flushed = session.flush().await.unwrap();
+        let expected = if round == 2 {
+            Flushed::Destroyed
+        } else {
+            Flushed::Ended
+        };
+        assert_eq!(flushed, expected);
+        let list: Vec<String> = connection.lrange(LEGACY, 0, -1).await.unwrap();
+        assert_eq!(list, ["a canary"]);
+        assert_eq!(bench.server().pttl(LEGACY).await, -1);
+        let () = connection.del(LEGACY).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn r37_a_flush_that_finds_a_stranger_there_stores_nothing() {
     for kind in [Kind::DancerInMemory, Kind::DancerInRedis] {
         let bench = Bench::new(kind).await;

@@ -63,8 +63,8 @@ async fn r03_what_is_no_id_costs_no_command() {
     malformed.push("x".repeat(4096));
     malformed.push("é".repeat(20));
     for inside in [
-        "\n", " ", "\0", "%", "*", "?", "{", "}", ":", "/", "+", "=", ".", "\r", "\t", "é",
-        "\u{ff11}",
+        "!", "@", "#", ",", ";", "\n", " ", "\0", "%", "*", "?", "{", "}", ":", "/", "+", "=", ".",
+        "\r", "\t", "é", "\u{ff11}",
     ] {
         malformed.push(format!("{good}{inside}"));
         malformed.push(format!("{inside}{good}"));
