@@ -116,6 +116,14 @@ impl Bench {
         }
     }
 
+    /// Has another writer store this just before the next replacement. In memory only.
+    pub(crate) fn let_another_be_faster(&self, payload: Vec<u8>) {
+        match &self.behind {
+            Behind::Memory(watched) => watched.let_another_be_faster(payload),
+            Behind::Redis(_) => panic!("a server does not wait for that"),
+        }
+    }
+
     /// Lets time go by, for the engine and for the store.
     pub(crate) async fn pass(&self, time: Duration) {
         settled().await;

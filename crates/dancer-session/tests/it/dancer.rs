@@ -376,3 +376,35 @@ async fn rule_4_4_the_touch_of_a_read_does_not_overtake_the_stub() {
         }
     }
 }
+
+#[tokio::test]
+async fn r16_what_perl_writes_while_a_session_is_dated_survives() {
+    let settings = Settings {
+        expire: 60 * SECOND,
+        lifetime: Some(100 * SECOND),
+        ..Settings::default()
+    };
+    let bench = Bench::with(Kind::DancerInMemory, settings).await;
+    bench
+        .put(LEGACY, frozen(CLASS, LEGACY, &[("n", "1")]))
+        .await;
+    bench.let_another_be_faster(frozen(CLASS, LEGACY, &[("n", "2")]));
+    let session = bench
+        .find_id(LEGACY)
+        .await
+        .expect("it is there all the time");
+    assert_eq!(get(&session, "n"), Some(2));
+    let dated = Document::decode(&bench.only().await.bytes).unwrap();
+    assert!(dated.root().get("__created").is_some());
+    // The session in hand is the one that is stored: its flush takes one step.
+    let before = bench.steps().await;
+    session.set("n", 3).unwrap();
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    assert_eq!(bench.steps().await, before + 1);
+    // A destroy that meets a faster change of Perl's ends that, too.
+    let session = bench.find_id(LEGACY).await.unwrap();
+    session.destroy();
+    bench.let_another_be_faster(frozen(CLASS, LEGACY, &[("n", "4")]));
+    assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
+    assert!(bench.find_id(LEGACY).await.unwrap().is_ended());
+}
