@@ -1,0 +1,76 @@
+//! The end of a session: a stub in its place, and who was first.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::SessionEngine;
+use super::doubt::Doubt;
+use crate::hand::Doomed;
+use crate::id::Mark;
+use crate::layout::{Content, Key};
+use crate::store::{Destroy, Replace};
+use crate::{Error, Layout};
+
+impl SessionEngine {
+    /// Puts a stub in the place of a session. `false`: another request had ended it before, so
+    /// that its data may live on under an id that this one doesn't know.
+    pub(super) async fn destroy(&self, doomed: &mut Doomed, by: Instant) -> Result<bool, Error> {
+        let read = &doomed.read;
+        let key = self.key(&read.id);
+        let mark = match doomed.mark {
+            Some(mark) => mark,
+            None => *doomed.mark.insert(Mark::generate(&self.0.entropy)?),
+        };
+        let (stub, ttl) = self.stub(&key, mark);
+        let mut there = read.payload.clone();
+        let mut doubt = Doubt::until(by);
+        loop {
+            match self.put_stub(&key, &there, &stub, ttl, by).await {
+                Err(error) => doubt.again(error)?,
+                Ok(Replace::Gone) => return Ok(true),
+                Ok(Replace::Replaced) => {
+                    tracing::debug!(session = %read.id, "destroyed");
+                    return Ok(true);
+                }
+                Ok(Replace::Changed(newer)) => match self.decode(&key, &newer) {
+                    Ok(Content::Stub(stub)) => {
+                        let before = stub.mark != mark;
+                        tracing::debug!(session = %read.id, ended_before = before, "destroyed");
+                        return Ok(!before);
+                    }
+                    Ok(Content::Foreign) => return Ok(true),
+                    Ok(Content::Session(_)) | Err(_) => there = newer,
+                },
+            }
+            if Instant::now() >= by {
+                return Err(doubt.report(Error::not_applied(format!(
+                    "session {}: other writers were faster until the deadline",
+                    read.id
+                ))));
+            }
+        }
+    }
+
+    /// Puts a stub where a session was read. Under a key of our own that takes no proof, and whatever
+    /// was there comes back; a bare key may be anybody's by now.
+    async fn put_stub(
+        &self,
+        key: &Key,
+        read: &Bytes,
+        stub: &Bytes,
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Replace, Error> {
+        match self.0.codec.layout {
+            Layout::Dancer => self.replace(key, read, stub, ttl, by).await,
+            Layout::Native => Ok(match self.0.store.destroy(key, stub, ttl, by).await? {
+                Destroy::Gone => Replace::Gone,
+                Destroy::Destroyed(there) => match self.decode(key, &there) {
+                    Ok(Content::Stub(_)) => Replace::Changed(there),
+                    _ => Replace::Replaced,
+                },
+            }),
+        }
+    }
+}
