@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use serde_json::Value as Json;
-use storable::{Hash, Kind, Node, NodeId};
+use storable::{Document, Hash, Kind, Limits, Node, NodeId};
 
 use super::{Codec, Entries, Value};
 use crate::Error;
@@ -46,6 +46,9 @@ pub(super) fn entries(entries: &Entries, codec: &Codec) -> Result<Entries, Error
             }
         };
         let value = Value::encode(codec.layout, &name, &json)?;
+        if let Value::Perl(value) = &value {
+            fits_a_hash(value).map_err(|error| refused(&error.to_string()))?;
+        }
         converted.set(&name, value)?;
     }
     Ok(converted)
@@ -82,6 +85,18 @@ fn fits_json(root: Node<'_>, met: &mut HashSet<NodeId>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether there is room for it in a session: that is one hash, and a reference, deeper.
+fn fits_a_hash(value: &Document) -> Result<(), storable::Error> {
+    let usual = Limits::default();
+    let limits = Limits {
+        size: usize::MAX,
+        nodes: usize::MAX,
+        depth: usual.depth - 2,
+        ..usual
+    };
+    Document::decode_with(&value.encode()?, limits).map(drop)
 }
 
 /// JSON has one text for each key.

@@ -170,3 +170,24 @@ async fn a_session_that_is_over_is_not_converted() {
     );
     assert_eq!(dancer.all().await, []);
 }
+
+#[tokio::test]
+async fn what_is_too_deep_for_perl_is_refused_by_its_name() {
+    let native = Bench::new(Kind::Memory).await;
+    let dancer = Bench::new(Kind::DancerInMemory).await;
+    for (depth, fits) in [(63, true), (64, false), (100, false)] {
+        let mut deep = json!(1);
+        for _ in 0..depth {
+            deep = json!([deep]);
+        }
+        let session = native.session(&[("n", 1)]).await;
+        session.set("deep", &deep).unwrap();
+        match dancer.engine.convert(&session).await {
+            Ok(_) => assert!(fits, "{depth}"),
+            Err(error) => {
+                assert!(!fits && error.is_refused(), "{depth}: {error}");
+                assert!(error.to_string().contains("\"deep\""), "{error}");
+            }
+        }
+    }
+}
