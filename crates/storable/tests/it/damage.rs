@@ -20,14 +20,16 @@ fn r38_every_truncation_is_an_error() {
 
 #[test]
 fn r38_every_change_of_a_byte_gives_an_answer_that_can_be_written() {
-    // In the short form without the longest; those only show a length.
+    // In the short form the longer ones have two bits of each byte changed, not all values.
     let longest = perl::short_or_long(200, 3_000);
     let (mut read, mut refused) = (0, 0);
-    for vector in vectors().filter(|vector| vector.bytes.len() <= longest) {
+    for vector in vectors() {
+        let whole = vector.bytes.len() <= longest;
         let mut bytes = vector.bytes.clone();
         for at in 0..bytes.len() {
             let old = bytes[at];
-            for new in (0..=255).filter(|new| *new != old) {
+            let new = |new: &u8| *new != old && (whole || matches!(*new ^ old, 1 | 0x80));
+            for new in (0..=255).filter(new) {
                 bytes[at] = new;
                 match Document::decode_with(&bytes, limits()) {
                     Err(error) => {
