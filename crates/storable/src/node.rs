@@ -1,6 +1,8 @@
 //! Looking at a document: a node, what it is, and what it leads to.
 
 mod containers;
+mod same;
+mod scalar;
 
 use std::fmt;
 
@@ -239,6 +241,22 @@ impl<'d> Node<'d> {
     /// document is as it was.
     pub fn to<T: Deserialize<'d>>(self) -> Result<T, Error> {
         de::from_node(self)
+    }
+
+    /// Whether this value and another, most often of another document, are the same to a Perl
+    /// program.
+    ///
+    /// These do not count: the order of keys; whether text, or a key, has the UTF-8 flag; whether a
+    /// number is an integer, a double or the string that Perl prints for it (true is `1`, false is
+    /// `""`); which of the ways of being undefined it is; keys that are only allowed in a restricted
+    /// hash; and whether a reference is marked as overloaded, which follows from the class.
+    ///
+    /// All else does: classes, weak references, what is tied and to what, restricted hashes and the
+    /// locks of their keys, what hooks have frozen, the text of code, of regular expressions and of
+    /// version strings. So does sharing: one variable in two places is not two variables that are
+    /// equal. A reference is not the same as what it refers to. Costs as much as the two hold.
+    pub fn same(self, other: Node<'_>) -> bool {
+        same::same(self, other)
     }
 
     pub(crate) fn document(self) -> &'d Document {

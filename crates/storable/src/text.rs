@@ -21,6 +21,15 @@ pub(crate) fn of_utf8(bytes: &[u8]) -> Result<&str, Error> {
         .map_err(|_| Error::value("a string with characters that Unicode does not have"))
 }
 
+/// The characters of a string in Perl's UTF-8, by which Perl compares. Without the flag, each byte
+/// is one.
+pub(crate) fn characters(bytes: &[u8], utf8: bool) -> Cow<'_, [u8]> {
+    match utf8 || bytes.is_ascii() {
+        true => Cow::Borrowed(bytes),
+        false => Cow::Owned(latin_1(bytes).into_bytes()),
+    }
+}
+
 fn latin_1(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }

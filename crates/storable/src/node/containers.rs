@@ -1,12 +1,13 @@
 //! What is inside a node: the elements of an array, the keys of a hash, the parts of a hook.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 use super::{Node, Variable};
 use crate::document::{Document, Entry, NodeId};
 use crate::error::Error;
-use crate::text::Name;
+use crate::text::{self, Name};
 use crate::wire::{Shape, key};
 
 /// What a class has frozen by itself.
@@ -96,6 +97,17 @@ impl<'d> Hash<'d> {
             .iter()
             .map(move |entry| KeyValue { document, entry })
     }
+
+    /// Where each key is, by its characters. A damaged input may have a key twice; then Perl takes
+    /// the last.
+    pub(crate) fn positions(&self) -> HashMap<Cow<'d, [u8]>, usize> {
+        let keys = self.iter().map(|entry| entry.characters());
+        keys.zip(0..).collect()
+    }
+
+    pub(crate) fn at(&self, position: usize) -> KeyValue<'d> {
+        KeyValue::new(self.document, &self.entries[position])
+    }
 }
 
 impl<'d> KeyValue<'d> {
@@ -115,6 +127,12 @@ impl<'d> KeyValue<'d> {
     /// The bytes of the key as Perl holds them.
     pub fn key_bytes(&self) -> &'d [u8] {
         self.entry.key.name.of(&self.document.text)
+    }
+
+    /// The characters of the key, in Perl's UTF-8. Two keys are one for Perl if these are equal, and
+    /// only then, whatever their bytes and flags.
+    pub fn characters(&self) -> Cow<'d, [u8]> {
+        text::characters(self.key_bytes(), self.is_utf8())
     }
 
     /// Whether the bytes of the key are characters in UTF-8.

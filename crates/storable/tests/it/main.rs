@@ -7,6 +7,7 @@
     reason = "shown when a test fails, or with --no-capture"
 )]
 
+mod again;
 mod agreement;
 mod changes;
 mod conversions;
@@ -15,4 +16,5 @@ mod differential;
 mod hostile;
 mod perl;
 mod rendering;
+mod same;
 mod vectors;
