@@ -5,6 +5,7 @@
 
 mod change;
 mod graft;
+mod take;
 
 use std::fmt;
 

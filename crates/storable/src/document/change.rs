@@ -54,7 +54,7 @@ impl Document {
         key: &str,
         add: impl FnOnce(&mut Self) -> Result<NodeId, Error>,
     ) -> Result<(), Error> {
-        let hash = self.hash_at(hash)?;
+        let mut hash = self.hash_at(hash)?;
         let before = self.sizes();
         let value = add(self).inspect_err(|_| self.shrink(before))?;
         self.header.minor = self.header.minor.max(Header::MADE);
@@ -69,7 +69,7 @@ impl Document {
             }
             None => {
                 let key = self.new_key(key).inspect_err(|_| self.shrink(before))?;
-                self.append(hash, Entry { key, value });
+                self.append(&mut hash, Entry { key, value });
             }
         }
         Ok(())
@@ -169,20 +169,21 @@ impl Document {
     }
 
     /// The number of a class, a new one if need be.
-    pub(super) fn class_named(&mut self, class: &[u8]) -> Result<ClassId, Error> {
+    fn class_named(&mut self, class: &[u8]) -> Result<ClassId, Error> {
         let known = |name: &Span| name.of(&self.text) == class;
-        let number = match self.classes.iter().position(known) {
-            Some(number) => number,
-            None if self.classes.len() >= self.limits.classes => {
-                return Err(Error::limit(None, "too many classes in one document"));
-            }
-            None => {
-                let name = self.add_text(class)?;
-                self.classes.push(name);
-                self.classes.len() - 1
-            }
-        };
-        Ok(ClassId(number as u16))
+        match self.classes.iter().position(known) {
+            Some(number) => Ok(ClassId(number as u16)),
+            None => self.new_class(class),
+        }
+    }
+
+    pub(super) fn new_class(&mut self, class: &[u8]) -> Result<ClassId, Error> {
+        if self.classes.len() >= self.limits.classes {
+            return Err(Error::limit(None, "too many classes in one document"));
+        }
+        let name = self.add_text(class)?;
+        self.classes.push(name);
+        Ok(ClassId((self.classes.len() - 1) as u16))
     }
 
     pub(crate) fn new_key(&mut self, name: &str) -> Result<Key, Error> {
@@ -204,7 +205,7 @@ impl Document {
             .map(|at| range.start + at)
     }
 
-    fn hash_at(&self, id: NodeId) -> Result<HashAt, Error> {
+    pub(super) fn hash_at(&self, id: NodeId) -> Result<HashAt, Error> {
         let id = self.referent(id)?;
         match self.stored(id)?.what {
             What::Hash {
@@ -224,7 +225,7 @@ impl Document {
     }
 
     /// Adds an entry. A hash without room moves to the end first, with room for as many again.
-    fn append(&mut self, mut hash: HashAt, entry: Entry) {
+    pub(super) fn append(&mut self, hash: &mut HashAt, entry: Entry) {
         let Span { start, len } = hash.entries;
         if hash.room > 0 && len < 1 << hash.room {
             self.entries[(start + len) as usize] = entry;
@@ -245,7 +246,7 @@ impl Document {
         self.nodes[hash.id.index()].what = hash.what();
     }
 
-    fn sizes(&self) -> [usize; 6] {
+    pub(super) fn sizes(&self) -> [usize; 6] {
         [
             self.text.len(),
             self.nodes.len(),
@@ -257,7 +258,7 @@ impl Document {
     }
 
     /// Forgets what was added since, which nothing refers to yet.
-    fn shrink(&mut self, to: [usize; 6]) {
+    pub(super) fn shrink(&mut self, to: [usize; 6]) {
         let [text, nodes, items, entries, rares, classes] = to;
         self.text.truncate(text);
         self.nodes.truncate(nodes);
@@ -281,9 +282,9 @@ fn keep(entries: &mut [Entry], wanted: impl Fn(&Entry) -> bool) -> usize {
 }
 
 /// A hash, taken out of its node to be changed.
-struct HashAt {
-    id: NodeId,
-    entries: Span,
+pub(super) struct HashAt {
+    pub(super) id: NodeId,
+    pub(super) entries: Span,
     room: u8,
     restricted: bool,
     flagged: bool,

@@ -115,6 +115,10 @@ impl<'d> KeyValue<'d> {
         Self { document, entry }
     }
 
+    pub(crate) fn stored(&self) -> Entry {
+        *self.entry
+    }
+
     /// The key as text: as UTF-8 where Perl says or the bytes are that, else as Latin-1.
     ///
     /// # Errors

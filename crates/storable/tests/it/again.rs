@@ -33,3 +33,8 @@ pub(crate) fn frozen(expressions: &[&str]) -> Vec<Vec<u8>> {
     assert_eq!(frozen.len(), expressions.len());
     frozen.iter().map(|line| from_hex(line)).collect()
 }
+
+/// What an expression gives for these bytes, thawed as `$root`.
+pub(crate) fn ask(bytes: &[u8], expression: &str) -> String {
+    run(&["ask", &to_hex(bytes), expression], 0, &[]).concat()
+}

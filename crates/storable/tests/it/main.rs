@@ -17,4 +17,5 @@ mod hostile;
 mod perl;
 mod rendering;
 mod same;
+mod take;
 mod vectors;
