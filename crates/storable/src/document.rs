@@ -6,6 +6,7 @@
 mod change;
 mod graft;
 mod take;
+mod tied;
 
 use std::fmt;
 

@@ -18,4 +18,5 @@ mod perl;
 mod rendering;
 mod same;
 mod take;
+mod tied;
 mod vectors;
