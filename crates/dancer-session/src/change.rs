@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::layout::{Entries, Value};
-use crate::{Error, Layout};
+use crate::{Adopted, Error, Layout};
 
 /// One operation of a request on the entries of its session.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub(crate) enum Change {
         name: Box<str>,
         step: Arc<Step>,
     },
+    /// All that a program in Perl has done.
+    Adopt(Adopted),
 }
 
 /// Takes the stored value of an entry to the new one; `None` takes the entry out.
@@ -68,6 +70,7 @@ impl Change {
             Self::Set { name, value } => entries.set(name, value.clone())?,
             Self::Remove { name, .. } => entries.remove(name),
             Self::Clear => entries.clear(),
+            Self::Adopt(adopted) => adopted.apply(entries)?,
             Self::Update { name, step } => match step(entries, name)? {
                 Some(value) => entries.set(name, value)?,
                 None => entries.remove(name),
@@ -85,7 +88,11 @@ impl Change {
     /// Whether applying this a second time, over whatever was stored since, gives another result
     /// than applying it once: then it must not be done on suspicion.
     pub(crate) fn counts(&self) -> bool {
-        matches!(self, Self::Update { .. })
+        match self {
+            Self::Update { .. } => true,
+            Self::Adopt(adopted) => adopted.counts(),
+            Self::Set { .. } | Self::Remove { .. } | Self::Clear => false,
+        }
     }
 }
 
@@ -96,6 +103,7 @@ impl fmt::Debug for Change {
             Self::Remove { name, .. } => write!(f, "Remove({name})"),
             Self::Clear => f.write_str("Clear"),
             Self::Update { name, .. } => write!(f, "Update({name})"),
+            Self::Adopt(adopted) => adopted.fmt(f),
         }
     }
 }

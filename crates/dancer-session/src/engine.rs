@@ -22,6 +22,7 @@ use self::doubt::Doubt;
 pub(crate) use self::finish::run_to_end;
 pub use self::flush::Flushed;
 use self::queue::Queue;
+use crate::hand::Origin;
 use crate::id::{Entropy, Mark, SessionId, random_text};
 use crate::layout::{Codec, Content, Document, Entries, Key, Stub};
 use crate::lifetime::{Clock, Lifetime, Moment};
@@ -159,7 +160,7 @@ impl SessionEngine {
     /// [`is_unavailable`](Error::is_unavailable); nobody knows the id then, so nothing is lost.
     pub async fn create(&self) -> Result<Session, Error> {
         let read = self
-            .store_new(self.no_entries(), None, self.deadline())
+            .store_new(None, self.no_entries(), None, self.deadline())
             .await?;
         Ok(Session::stored(self.clone(), read))
     }
@@ -204,7 +205,9 @@ impl SessionEngine {
             ));
         }
         let entries = self.0.codec.convert(&entries)?;
-        let read = self.store_new(entries, created, self.deadline()).await?;
+        let read = self
+            .store_new(None, entries, created, self.deadline())
+            .await?;
         Ok(Session::stored(self.clone(), read))
     }
 
@@ -212,6 +215,51 @@ impl SessionEngine {
     /// [`flush`](Session::flush) finds entries in it.
     pub fn anonymous(&self) -> Session {
         Session::anonymous(self.clone())
+    }
+
+    /// A new id, for a session that [`begin`](Self::begin) will make.
+    ///
+    /// # Errors
+    ///
+    /// [`is_unavailable`](Error::is_unavailable): the operating system gives no random bits.
+    pub fn new_id(&self) -> Result<SessionId, Error> {
+        SessionId::generate(&self.0.entropy, self.0.codec.layout)
+    }
+
+    /// A session that is stored by its first flush, with entries or without, under an id that
+    /// [`new_id`](Self::new_id) has made. Never give it what a client presented. Should the id be
+    /// taken, the flush chooses another one.
+    ///
+    /// # Errors
+    ///
+    /// [`is_refused`](Error::is_refused) for what has not the shape of such an id.
+    pub fn begin(&self, id: &str) -> Result<Session, Error> {
+        let layout = self.0.codec.layout;
+        match SessionId::parse(id, layout).filter(|id| id.is_own(layout)) {
+            Some(id) => Ok(Session::new(self.clone(), Origin::New(id))),
+            None => Err(Error::refused(
+                "a session can only be begun under an id that this engine has made",
+            )),
+        }
+    }
+
+    /// Takes a session into hand as it was when [`payload`](Session::payload) was asked for, without
+    /// asking the store; a flush finds out what has happened since.
+    ///
+    /// # Errors
+    ///
+    /// [`is_refused`](Error::is_refused) or [`is_unreadable`](Error::is_unreadable) for what is no
+    /// payload of this session.
+    pub fn resume(&self, id: &str, payload: Bytes) -> Result<Session, Error> {
+        let none = || Error::refused("this is no payload of that session");
+        let id = SessionId::parse(id, self.0.codec.layout).ok_or_else(none)?;
+        match self.decode(&self.key(&id), &payload)? {
+            Content::Session(document) => {
+                let read = Read::new(id, payload, document);
+                Ok(Session::stored(self.clone(), read))
+            }
+            Content::Stub(_) | Content::Foreign => Err(none()),
+        }
     }
 
     /// Takes a session into hand, and extends its life by `expire`. One round trip.
@@ -245,9 +293,11 @@ impl SessionEngine {
         }
     }
 
-    /// Stores entries as a new session, under an id that nothing is stored under.
+    /// Stores entries as a new session, under an id that nothing is stored under: `id`, if that is
+    /// one.
     async fn store_new(
         &self,
+        mut id: Option<SessionId>,
         entries: Entries,
         created: Option<Moment>,
         by: Instant,
@@ -261,7 +311,10 @@ impl SessionEngine {
             entries,
         };
         loop {
-            let id = self.new_id()?;
+            let id = match id.take() {
+                Some(id) => id,
+                None => self.new_id()?,
+            };
             let key = self.key(&id);
             let payload = self.0.codec.encode(&key, &document)?;
             if self.create_as(&key, &payload, by).await? == Create::Created {
@@ -351,8 +404,8 @@ impl SessionEngine {
         self.0.codec.empty()
     }
 
-    fn new_id(&self) -> Result<SessionId, Error> {
-        SessionId::generate(&self.0.entropy, self.0.codec.layout)
+    pub(crate) fn codec(&self) -> &Codec {
+        &self.0.codec
     }
 
     fn key(&self, id: &SessionId) -> Key {

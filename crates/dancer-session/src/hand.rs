@@ -54,6 +54,8 @@ impl Doomed {
 pub(crate) enum Origin {
     /// Nowhere: nothing is stored.
     Anonymous,
+    /// Nothing is stored yet, but it has its id already, and will be stored even if it is empty.
+    New(SessionId),
     Stored(Read),
     /// Stored once, but ended by another request.
     Ended(SessionId),
@@ -63,7 +65,7 @@ impl Origin {
     fn entries(&self, empty: &Entries) -> Entries {
         match self {
             Self::Stored(read) => read.document.entries.clone(),
-            Self::Anonymous | Self::Ended(_) => empty.clone(),
+            Self::Anonymous | Self::New(_) | Self::Ended(_) => empty.clone(),
         }
     }
 }
@@ -77,8 +79,8 @@ pub(crate) enum Plan {
     Refuse(SessionId),
     /// A new id, when it is too late for one.
     TooLate,
-    /// Store the changes as a new session.
-    Create,
+    /// Store the changes as a new session, under this id if it has one already.
+    Create(Option<SessionId>),
     Replace(Read),
     Renew(Read),
 }
@@ -121,19 +123,24 @@ impl Hand {
         match &self.origin {
             Origin::Anonymous => None,
             Origin::Stored(read) => Some(&read.id),
-            Origin::Ended(id) => Some(id),
+            Origin::New(id) | Origin::Ended(id) => Some(id),
         }
     }
 
     pub(crate) fn created(&self) -> Option<Moment> {
-        match &self.origin {
-            Origin::Stored(read) => Some(read.document.created),
-            Origin::Anonymous | Origin::Ended(_) => None,
-        }
+        self.read().map(|read| read.document.created)
     }
 
     pub(crate) fn is_ended(&self) -> bool {
         matches!(self.origin, Origin::Ended(_))
+    }
+
+    /// What it was read as, or stored as last.
+    pub(crate) fn read(&self) -> Option<&Read> {
+        match &self.origin {
+            Origin::Stored(read) => Some(read),
+            Origin::Anonymous | Origin::New(_) | Origin::Ended(_) => None,
+        }
     }
 
     pub(crate) fn is_destroyed(&self) -> bool {
@@ -145,7 +152,7 @@ impl Hand {
         match (&self.changed, &self.origin) {
             (Some(changed), _) => changed,
             (None, Origin::Stored(read)) => &read.document.entries,
-            (None, Origin::Anonymous | Origin::Ended(_)) => &self.empty,
+            (None, Origin::Anonymous | Origin::New(_) | Origin::Ended(_)) => &self.empty,
         }
     }
 
@@ -220,7 +227,7 @@ impl Hand {
         self.discard();
         self.destroys += 1;
         match std::mem::replace(&mut self.origin, Origin::Anonymous) {
-            Origin::Anonymous => {}
+            Origin::Anonymous | Origin::New(_) => {}
             Origin::Stored(read) => self.doomed.push(Doomed::new(read)),
             // Its cookie may be a newer one by now: this request must not touch it.
             ended @ Origin::Ended(_) => {
@@ -289,9 +296,10 @@ impl Hand {
             Origin::Anonymous if self.pinned && holds_data => Plan::TooLate,
             Origin::Stored(_) if self.pinned && self.renew => Plan::TooLate,
             Origin::Ended(id) if self.pinned && self.renew => Plan::Refuse(id.clone()),
-            Origin::Anonymous if holds_data => Plan::Create,
+            Origin::Anonymous if holds_data => Plan::Create(None),
+            Origin::New(id) => Plan::Create(Some(id.clone())),
             // A log-in goes on, under a fresh id.
-            Origin::Ended(_) if self.renew && holds_data => Plan::Create,
+            Origin::Ended(_) if self.renew && holds_data => Plan::Create(None),
             Origin::Ended(id) if self.renew || pending || self.too_late => Plan::Refuse(id.clone()),
             Origin::Stored(read) if self.renew => Plan::Renew(read.clone()),
             Origin::Stored(read) if pending => Plan::Replace(read.clone()),
@@ -366,6 +374,7 @@ impl fmt::Debug for Hand {
         let mut out = f.debug_struct("Session");
         match &self.origin {
             Origin::Anonymous => out.field("id", &None::<SessionId>),
+            Origin::New(id) => out.field("id", id).field("new", &true),
             Origin::Stored(read) => out.field("id", &read.id),
             Origin::Ended(id) => out.field("id", id).field("ended", &true),
         };

@@ -13,10 +13,12 @@ use bytes::Bytes;
 
 use crate::id::{Fingerprint, Mark, SessionId, encode};
 use crate::lifetime::Moment;
+use crate::session::Read;
 use crate::{Error, Layout, Settings};
 
 use self::json::JsonEntries;
 pub(crate) use entries::{Entries, Value};
+pub(crate) use perl::PerlEntries;
 
 /// Under which key of the store a session lives.
 ///
@@ -132,6 +134,46 @@ impl Codec {
     /// Entries of any layout in this one.
     pub(crate) fn convert(&self, entries: &Entries) -> Result<Entries, Error> {
         convert::entries(entries, self)
+    }
+
+    /// Entries as a program in Perl sees them.
+    pub(crate) fn as_perl(&self, entries: &Entries) -> Result<PerlEntries, Error> {
+        let perl = match entries {
+            Entries::Perl(entries) => return Ok(entries.clone()),
+            Entries::Json(_) => Self {
+                layout: Layout::Dancer,
+                ..self.clone()
+            },
+        };
+        match perl.convert(entries)? {
+            Entries::Perl(entries) => Ok(entries),
+            Entries::Json(_) => Err(Error::refused("the session could not be converted")),
+        }
+    }
+
+    /// A whole session as a program in Perl has frozen it.
+    pub(crate) fn adopt(&self, frozen: &[u8]) -> Result<PerlEntries, Error> {
+        dancer::adopt(frozen, self.max_size)
+            .map_err(|reason| Error::refused(format!("the session can't be stored: {reason}")))
+    }
+
+    /// A value of Perl's as an entry of this layout.
+    pub(crate) fn value_of(&self, name: &str, node: storable::Node<'_>) -> Result<Value, Error> {
+        convert::value(self.layout, name, node)
+    }
+
+    /// A session as a program in Perl thaws it: the payload itself, where that is the layout.
+    pub(crate) fn freeze(&self, read: &Read) -> Result<Bytes, Error> {
+        match &read.document.entries {
+            Entries::Perl(_) => Ok(read.payload.clone()),
+            entries @ Entries::Json(_) => {
+                let document = Document {
+                    entries: Entries::Perl(self.as_perl(entries)?),
+                    ..Document::clone(&read.document)
+                };
+                self.encode(&Key::bare(&read.id), &document)
+            }
+        }
     }
 
     /// Writes a session that will live under `key`.

@@ -4,6 +4,7 @@
 //! [`Settings`] what an operator sets. Everything else is for the curious: [`Store`] is the
 //! contract of a place where sessions live.
 
+mod adopted;
 mod change;
 mod engine;
 mod error;
@@ -19,6 +20,7 @@ mod store;
 /// The client library of Redis, because [`SessionEngine::redis`] hands out a connection of its.
 pub use redis;
 
+pub use adopted::Adopted;
 pub use engine::{EngineBuilder, Flushed, SessionEngine};
 pub use error::Error;
 pub use id::{Fingerprint, SessionId};

@@ -11,13 +11,13 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex as AsyncMutex;
 
-use crate::Error;
 use crate::change::Change;
 use crate::engine::{Flushed, SessionEngine, run_to_end};
 use crate::hand::{Hand, Origin};
 use crate::id::SessionId;
-use crate::layout::Document;
+use crate::layout::{Document, Entries};
 use crate::login::CSRF;
+use crate::{Adopted, Error};
 
 /// A session. Clones share it: what one sets, the others see.
 ///
@@ -72,7 +72,7 @@ impl Session {
         Self::new(engine, Origin::Ended(id))
     }
 
-    fn new(engine: SessionEngine, origin: Origin) -> Self {
+    pub(crate) fn new(engine: SessionEngine, origin: Origin) -> Self {
         let hand = Hand::new(origin, engine.no_entries());
         let shared = Shared {
             engine,
@@ -258,6 +258,64 @@ impl Session {
     pub fn time_left(&self) -> Option<Duration> {
         let created = self.shared.hand().created()?;
         Some(self.shared.engine.time_left(created))
+    }
+
+    /// Takes over what a program in Perl has made of this session: all of it, as Storable froze the
+    /// hash. At the flush, and only if another request was faster, it is compared with what this
+    /// session was read as, and what the program has changed is done to what is stored by then.
+    ///
+    /// `exactly` names an entry whose new value was made from the one that was read: if another
+    /// request has changed that, the flush stores nothing ([`Adopted::is_outrun`]).
+    ///
+    /// # Errors
+    ///
+    /// [`is_refused`](Error::is_refused): no hash that is an object; deeper, larger or of more parts
+    /// than a session may be; in the native layout what JSON can't hold.
+    pub fn adopt(&self, frozen: &[u8], exactly: Option<&str>) -> Result<Adopted, Error> {
+        let codec = self.shared.engine.codec();
+        let read = self.shared.hand().read().cloned();
+        let read = read.as_ref().map(|read| &read.document.entries);
+        let adopted = Adopted::new(codec, frozen, read, exactly)?;
+        self.shared.hand().change(Change::Adopt(adopted.clone()))?;
+        Ok(adopted)
+    }
+
+    /// Does to this session, which was read later, what a program in Perl has done to the one that
+    /// it had read; nothing is stored before the flush. Other entries of [`Adopted::overtaken`] are
+    /// what the program has to take over then.
+    ///
+    /// # Errors
+    ///
+    /// As [`adopt`](Self::adopt). What was to be changed exactly is not asked about.
+    pub fn adopt_again(&self, adopted: &Adopted) -> Result<(), Error> {
+        let change = Change::Adopt(adopted.inexactly());
+        self.shared.hand().change(change)
+    }
+
+    /// The session as a program in Perl thaws it, as it was read or stored last; `None` if it is not
+    /// stored.
+    ///
+    /// # Errors
+    ///
+    /// [`is_refused`](Error::is_refused) in the native layout, for what Perl can't hold.
+    pub fn freeze(&self) -> Result<Option<Bytes>, Error> {
+        let read = self.shared.hand().read().cloned();
+        read.map(|read| self.shared.engine.codec().freeze(&read))
+            .transpose()
+    }
+
+    /// What the store holds, as far as this session knows: what it was read as, or stored as last.
+    /// With it [`SessionEngine::resume`] takes the session into hand again.
+    pub fn payload(&self) -> Option<Bytes> {
+        self.shared.hand().read().map(|read| read.payload.clone())
+    }
+
+    /// Whether any variable in it is tied to an object, which Perl would call when it thaws it.
+    pub fn has_tied(&self) -> bool {
+        match self.shared.hand().entries() {
+            Entries::Perl(entries) => entries.document().has_tied(),
+            Entries::Json(_) => false,
+        }
     }
 
     /// Stores what is pending: changes, a `renew`, a `destroy`. Without anything pending it costs

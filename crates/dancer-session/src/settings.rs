@@ -136,6 +136,38 @@ impl Settings {
         file::read(path.as_ref(), environment)
     }
 
+    /// Reads the keys of `redis_session`, each value as Perl prints it. A key without a value is one
+    /// that is not set. The settings are checked and have an address.
+    ///
+    /// # Errors
+    ///
+    /// [`is_settings`](Error::is_settings) names the first key that is not known, with the nearest
+    /// one, or whose value can't be.
+    pub fn from_texts<'a>(
+        texts: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Error> {
+        let mut settings = Self::default();
+        for (name, text) in texts {
+            let reader = keys::known(name).map_err(Error::settings)?;
+            reader(&mut settings, &config::ValueKind::String(text.into()))
+                .map_err(|said| Error::settings(format!("redis_session: {name} {said}")))?;
+        }
+        settings
+            .check()
+            .and_then(|()| Target::of(&settings).map(drop))
+            .map_err(|misfit| misfit.into_error_in("redis_session"))?;
+        Ok(settings)
+    }
+
+    /// Whether a key of `redis_session` is known; the error names the nearest one.
+    ///
+    /// # Errors
+    ///
+    /// [`is_settings`](Error::is_settings).
+    pub fn knows(name: &str) -> Result<(), Error> {
+        keys::known(name).map(drop).map_err(Error::settings)
+    }
+
     /// The defaults with the Redis at `url`: `redis://`, `rediss://` or `unix://`, as described at
     /// [`server`](Self::server).
     pub fn from_url(url: &str) -> Result<Self, Error> {

@@ -98,7 +98,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Destroy, Error>> + Send;
 
     /// Lets a key live for `ttl` from now, longer or shorter than it had; 0 ends it. Carries no
-    /// data.
+    /// data. The engine waits for no answer: the command should be on its way when the future was
+    /// polled once, but an answer may take until the next call.
     ///
     /// Absent or expired: [`Touch::Gone`], and nothing is created.
     fn touch(

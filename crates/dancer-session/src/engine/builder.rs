@@ -10,7 +10,7 @@ use crate::id::Entropy;
 use crate::layout::Codec;
 use crate::lifetime::{Clock, Lifetime};
 use crate::store::memory::MemoryStore;
-use crate::store::redis::RedisStore;
+use crate::store::redis::{RedisStore, Threads};
 use crate::store::{ErasedStore, Store};
 use crate::{Error, Settings};
 
@@ -21,6 +21,7 @@ pub struct EngineBuilder {
     settings: Settings,
     clock: Clock,
     entropy: Entropy,
+    threads: Threads,
 }
 
 impl EngineBuilder {
@@ -29,6 +30,7 @@ impl EngineBuilder {
             settings,
             clock: Clock::default(),
             entropy: Entropy::default(),
+            threads: Threads::Allowed,
         }
     }
 
@@ -51,6 +53,15 @@ impl EngineBuilder {
         self
     }
 
+    /// Never starts a thread, for programs that can't have any: the name of a host is looked up in
+    /// the calling thread, and a slow answer to that is waited for beyond `timeout`. The runtime must
+    /// be one of the current thread.
+    #[must_use]
+    pub fn without_threads(mut self) -> Self {
+        self.threads = Threads::None;
+        self
+    }
+
     /// An engine with its sessions in Redis; makes the first connection.
     ///
     /// # Errors
@@ -58,7 +69,7 @@ impl EngineBuilder {
     /// As [`SessionEngine::init`].
     pub async fn init(self) -> Result<SessionEngine, Error> {
         self.settings.validate()?;
-        let store = Arc::new(RedisStore::connect(&self.settings).await?);
+        let store = Arc::new(RedisStore::connect_with(&self.settings, self.threads).await?);
         Ok(self.build(store.clone(), Some(store)))
     }
 

@@ -139,7 +139,7 @@ impl SessionEngine {
                 Flushed::Ended
             };
         }
-        if let (Plan::Create, Some(id)) = (&task.plan, &task.ended) {
+        if let (Plan::Create(_), Some(id)) = (&task.plan, &task.ended) {
             // The client may have the cookie of the request that was faster: no other one for it.
             return Ok((Flushed::Ended, Origin::Ended(id.clone())));
         }
@@ -158,10 +158,10 @@ impl SessionEngine {
             Plan::Unsure => Err(Error::unknown(
                 "an earlier flush of this session got no answer: retrieve it again",
             )),
-            Plan::Create => {
+            Plan::Create(id) => {
                 let mut entries = self.no_entries();
                 apply(task, &mut entries)?;
-                let read = self.store_new(entries, None, by).await?;
+                let read = self.store_new(id.clone(), entries, None, by).await?;
                 Ok((Flushed::Created, Origin::Stored(read)))
             }
             Plan::Replace(read) => {
@@ -205,7 +205,7 @@ impl SessionEngine {
             let mut entries = self.no_entries();
             apply(task, &mut entries)?;
             if entries.len() > 0 {
-                let fresh = self.store_new(entries, None, by).await?;
+                let fresh = self.store_new(None, entries, None, by).await?;
                 return Ok((Flushed::Created, Origin::Stored(fresh)));
             }
         }

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use storable::{Document, Hash, Kind, Limits, Node, NodeId};
 
 use super::{Codec, Entries, Value};
-use crate::Error;
+use crate::{Error, Layout};
 
 /// The entries as the layout of `codec` has them.
 pub(super) fn entries(entries: &Entries, codec: &Codec) -> Result<Entries, Error> {
@@ -52,6 +52,18 @@ pub(super) fn entries(entries: &Entries, codec: &Codec) -> Result<Entries, Error
         converted.set(&name, value)?;
     }
     Ok(converted)
+}
+
+/// One value of Perl's as the entry `name` of a layout.
+pub(super) fn value(layout: Layout, name: &str, node: Node<'_>) -> Result<Value, Error> {
+    let refused = |reason: String| {
+        Error::refused(format!(
+            "entry {name:?} can't be stored as JSON: {reason}; change or remove it first"
+        ))
+    };
+    fits_json(node, &mut HashSet::new()).map_err(refused)?;
+    let json: Json = node.to().map_err(|error| refused(error.to_string()))?;
+    Value::encode(layout, name, &json)
 }
 
 /// Whether JSON says all that this value is. `met` has what stood elsewhere in the session.

@@ -158,6 +158,17 @@ fn stub_or_gone_on(mut frozen: Frozen, stub: Stub, now: Moment) -> Content {
     })
 }
 
+/// Reads a whole session that a program in Perl has frozen.
+pub(super) fn adopt(frozen: &[u8], max_size: usize) -> Result<PerlEntries, String> {
+    let frozen =
+        Frozen::decode_with(frozen, limits(max_size)).map_err(|error| error.to_string())?;
+    let root = frozen.root();
+    match (root.class(), root.kind()) {
+        (Some(_), Kind::Hash(_)) => Ok(PerlEntries::within(frozen)),
+        (_, kind) => Err(format!("it is no object that is a hash, but {kind:?}")),
+    }
+}
+
 /// The root is an object, a hash, and has the id that is its key.
 fn is_session_of(key: &Key, frozen: &Frozen) -> bool {
     let root = frozen.root();

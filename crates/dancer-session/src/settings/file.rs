@@ -86,10 +86,9 @@ impl Configuration {
 
     fn fill(&self, settings: &mut Settings) -> Result<(), Error> {
         for (name, value) in &self.section {
-            match keys::reader(keys::SECTION, name) {
-                Some(reader) => self.put(settings, reader, name, value)?,
-                None => return Err(self.unknown(name)),
-            }
+            let reader = keys::known(name)
+                .map_err(|said| Error::settings(format!("{said} (in {})", self.place(name))))?;
+            self.put(settings, reader, name, value)?;
         }
         for (name, value) in &self.cookie {
             match keys::reader(keys::COOKIE, name) {
@@ -112,15 +111,6 @@ impl Configuration {
         }
         reader(settings, &value.kind)
             .map_err(|said| Error::settings(format!("{name} {said} (in {})", self.place(name))))
-    }
-
-    fn unknown(&self, name: &str) -> Error {
-        let nearest = keys::nearest(keys::SECTION, name).map_or("", |(key, _)| key);
-        Error::settings(format!(
-            "{} is not a known key, the nearest one is `{nearest}` (in {})",
-            shown(name),
-            self.place(name)
-        ))
     }
 
     fn refuse_slip(&self, name: &str) -> Result<(), Error> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use config::ValueKind;
 
 use super::Settings;
+use super::misfit::shown;
 use super::scalar::{
     filled, flag, fraction, layout, on_unreadable, same_site, seconds, secret, text, whole,
 };
@@ -52,6 +53,17 @@ pub(super) const COOKIE: &Keys = &[
 pub(super) fn reader(keys: &Keys, name: &str) -> Option<Reader> {
     let found = keys.iter().find(|(key, _)| *key == name);
     found.map(|&(_, reader)| reader)
+}
+
+/// The reader of a key inside `redis_session`; the error says that it is not known.
+pub(super) fn known(name: &str) -> Result<Reader, String> {
+    reader(SECTION, name).ok_or_else(|| {
+        let nearest = nearest(SECTION, name).map_or("", |(key, _)| key);
+        format!(
+            "{} is not a known key, the nearest one is `{nearest}`",
+            shown(name)
+        )
+    })
 }
 
 /// The known key that is most like `name`, and how many slips of the pen lie between them.

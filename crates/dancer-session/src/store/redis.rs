@@ -2,7 +2,9 @@
 //! the business of [`link`].
 
 mod command;
+mod line;
 mod link;
+mod names;
 mod script;
 
 use std::time::{Duration, Instant};
@@ -12,6 +14,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{ServerError, Value};
 
 use self::command::Command;
+pub(crate) use self::line::Threads;
 use self::link::{Failure, Link, words};
 use self::script::Script;
 use super::{Create, Destroy, Renew, Renewal, Replace, Store, Touch};
@@ -32,8 +35,13 @@ impl RedisStore {
     ///
     /// Settings without an address; a server that doesn't answer within `timeout`, or refuses.
     pub async fn connect(settings: &Settings) -> Result<Self, Error> {
+        Self::connect_with(settings, Threads::Allowed).await
+    }
+
+    /// The same; `threads`: whether any may be started.
+    pub(crate) async fn connect_with(settings: &Settings, threads: Threads) -> Result<Self, Error> {
         let store = Self {
-            link: Link::new(settings)?,
+            link: Link::new(settings, threads)?,
             flush: Script::new("flush", include_str!("flush.lua")),
             renew: Script::new("renew", include_str!("renew.lua")),
         };
@@ -218,7 +226,8 @@ impl Store for RedisStore {
 
     async fn touch(&self, key: &Key, ttl: Duration, by: Instant) -> Result<Touch, Error> {
         let command = Command::new("PEXPIRE", key).key(key).milliseconds(ttl);
-        match self.change(&command, by).await? {
+        let reply = self.link.send_ahead(&command, by).await;
+        match reply.map_err(|failure| self.error(&command, failure))? {
             Value::Int(1) => Ok(Touch::Touched),
             Value::Int(0) => Ok(Touch::Gone),
             _ => Err(self.strange(&command)),

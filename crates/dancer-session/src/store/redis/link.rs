@@ -8,13 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerError, ServerErrorKind, Value,
-};
+use redis::{Client, ErrorKind, RedisError, ServerError, ServerErrorKind, Value};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{sleep, timeout_at};
 
 use super::command::Command;
+use super::line::{Line, Threads, shared};
 use crate::{Error, Settings};
 
 /// Sends commands over the shared connection.
@@ -22,6 +21,7 @@ pub(super) struct Link {
     client: Client,
     place: String,
     debug: bool,
+    threads: Threads,
     current: Mutex<Current>,
     /// How many connections in a row were lost without an answer.
     losses: AtomicU32,
@@ -44,8 +44,15 @@ struct Current {
 /// A connection that works, as far as anybody knows.
 #[derive(Clone)]
 struct Live {
-    connection: MultiplexedConnection,
+    line: Line,
     number: u64,
+}
+
+/// Whether somebody waits for the reply.
+#[derive(Clone, Copy)]
+enum Hurry {
+    Yes,
+    No,
 }
 
 /// Why there is no reply to a command.
@@ -68,7 +75,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 impl Link {
-    pub(super) fn new(settings: &Settings) -> Result<Self, Error> {
+    pub(super) fn new(settings: &Settings, threads: Threads) -> Result<Self, Error> {
         let address = settings.address()?;
         let connection = settings.connection()?;
         let place = match connection.redis_settings().db() {
@@ -87,6 +94,7 @@ impl Link {
             client,
             place,
             debug: settings.debug,
+            threads,
             current: Mutex::default(),
             losses: AtomicU32::new(0),
             connecting: AsyncMutex::new(()),
@@ -111,19 +119,37 @@ impl Link {
 
     /// Sends a command and waits for its reply until `by`.
     pub(super) async fn send(&self, command: &Command, by: Instant) -> Result<Value, Failure> {
+        self.send_in(Hurry::Yes, command, by).await
+    }
+
+    /// Sends a command for whose reply nobody waits.
+    pub(super) async fn send_ahead(
+        &self,
+        command: &Command,
+        by: Instant,
+    ) -> Result<Value, Failure> {
+        self.send_in(Hurry::No, command, by).await
+    }
+
+    async fn send_in(
+        &self,
+        hurry: Hurry,
+        command: &Command,
+        by: Instant,
+    ) -> Result<Value, Failure> {
         let mut pause = FIRST_PAUSE;
         loop {
             let mut live = self.live(by).await?;
             let started = Instant::now();
-            let reply = timeout_at(
-                by.into(),
-                live.connection.send_packed_command(command.cmd()),
-            );
-            let answer = match reply.await {
-                Ok(Ok(Value::ServerError(error))) => Err(Failure::Refused(error)),
-                Ok(Ok(value)) => Ok(value),
-                Ok(Err(error)) => Err(Failure::Lost(format!("the connection broke: {error}"))),
-                Err(_) => Err(Failure::Lost("no reply in time".into())),
+            let reply = match hurry {
+                Hurry::Yes => live.line.send(command.cmd(), by).await,
+                Hurry::No => live.line.send_ahead(command.cmd(), by).await,
+            };
+            let answer = match reply {
+                Ok(Value::ServerError(error)) => Err(Failure::Refused(error)),
+                Ok(value) => Ok(value),
+                Err(error) if error.is_timeout() => Err(Failure::Lost("no reply in time".into())),
+                Err(error) => Err(Failure::Lost(format!("the connection broke: {error}"))),
             };
             self.tell(started, || (command.in_full(), summary(&answer)));
             match &answer {
@@ -163,7 +189,7 @@ impl Link {
             {
                 return Ok(handle.insert(there).clone());
             }
-            let new = self.connect(by).await?;
+            let new = shared(&self.client, self.threads, by).await?;
             Ok::<_, RedisError>(handle.insert(new).clone())
         };
         match timeout_at(by.into(), made).await {
@@ -193,7 +219,7 @@ impl Link {
                 return Ok(live.clone());
             }
             match self.connect(by.min(Instant::now() + attempt)).await {
-                Ok(connection) => return Ok(self.remember(connection)),
+                Ok(line) => return Ok(self.remember(line)),
                 Err(error) => {
                     let words = self.failed(&error);
                     if !passing(&error) || Instant::now() + pause >= by {
@@ -231,25 +257,9 @@ impl Link {
         }
     }
 
-    async fn connect(&self, limit: Instant) -> Result<MultiplexedConnection, RedisError> {
-        // Everything is waited for with our own deadlines: a second timer would only cost.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None);
+    async fn connect(&self, limit: Instant) -> Result<Line, RedisError> {
         let started = Instant::now();
-        let made = timeout_at(limit.into(), async {
-            let mut made = self
-                .client
-                .get_multiplexed_async_connection_with_config(&config)
-                .await?;
-            // A connection proves nothing yet: this finds the missing password, the server that
-            // still starts, and whatever else listens there.
-            redis::cmd("PING").query_async::<()>(&mut made).await?;
-            Ok(made)
-        });
-        let made = made.await.unwrap_or_else(|_| {
-            Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time").into())
-        });
+        let made = Line::connect(&self.client, self.threads, limit).await;
         self.tell(started, || {
             let outcome = made
                 .as_ref()
@@ -259,11 +269,11 @@ impl Link {
         made
     }
 
-    fn remember(&self, connection: MultiplexedConnection) -> Live {
+    fn remember(&self, line: Line) -> Live {
         let mut current = self.current();
         current.made += 1;
         let number = current.made;
-        let live = Live { connection, number };
+        let live = Live { line, number };
         current.live = Some(live.clone());
         current.failed = None;
         live

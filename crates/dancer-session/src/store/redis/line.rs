@@ -1,0 +1,187 @@
+//! One connection to the server, and how commands and replies pass over it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, Cmd, Connection, RedisError, RedisResult, Value};
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+
+use super::names::OnThisThread;
+
+/// Whether an engine may start threads, and so have its work go on while nobody waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Threads {
+    Allowed,
+    None,
+}
+
+/// A connection. Clones are the same one.
+#[derive(Clone)]
+pub(super) enum Line {
+    /// Many tasks at once; a task of its own reads the replies.
+    Shared(MultiplexedConnection),
+    /// One command after the other, in the thread that calls: without anybody to switch to, that is
+    /// half the work.
+    Here(Arc<Mutex<Here>>),
+}
+
+impl Line {
+    pub(super) async fn connect(
+        client: &Client,
+        threads: Threads,
+        limit: Instant,
+    ) -> RedisResult<Self> {
+        match threads {
+            Threads::Allowed => Ok(Self::Shared(shared(client, threads, limit).await?)),
+            Threads::None => {
+                let here = Here::connect(client, limit)?;
+                Ok(Self::Here(Arc::new(Mutex::new(here))))
+            }
+        }
+    }
+
+    /// Sends a command and waits for its reply until `by`; after an error the line is good for
+    /// nothing any more, unless it is the server's.
+    pub(super) async fn send(&mut self, command: &Cmd, by: Instant) -> RedisResult<Value> {
+        match self {
+            Self::Shared(connection) => {
+                match timeout_at(by.into(), connection.send_packed_command(command)).await {
+                    Ok(reply) => reply,
+                    Err(_) => Err(no_reply()),
+                }
+            }
+            Self::Here(here) => {
+                let mut here = here.lock().unwrap_or_else(PoisonError::into_inner);
+                here.write(command, by)?;
+                here.read_owed(by)?;
+                here.read(by)
+            }
+        }
+    }
+
+    /// Sends a command whose reply nobody is in a hurry for: it may be read only after the next
+    /// one has been sent. It has left the process when this was polled for the first time.
+    pub(super) async fn send_ahead(&mut self, command: &Cmd, by: Instant) -> RedisResult<Value> {
+        let Self::Here(here) = self else {
+            return self.send(command, by).await;
+        };
+        let reply = {
+            let mut here = here.lock().unwrap_or_else(PoisonError::into_inner);
+            here.write(command, by)?;
+            let (owed, reply) = oneshot::channel();
+            here.owed.push_back(owed);
+            reply
+        };
+        match reply.await {
+            Ok(reply) => reply,
+            Err(_) => Err(no_reply()),
+        }
+    }
+}
+
+/// A connection for many tasks.
+pub(super) async fn shared(
+    client: &Client,
+    threads: Threads,
+    limit: Instant,
+) -> RedisResult<MultiplexedConnection> {
+    // Everything is waited for with our own deadlines: a second timer would only cost.
+    let mut config = AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None);
+    if threads == Threads::None {
+        config = config.set_dns_resolver(OnThisThread);
+    }
+    let made = timeout_at(limit.into(), async {
+        let mut made = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        // A connection proves nothing yet: this finds the missing password, the server that
+        // still starts, and whatever else listens there.
+        redis::cmd("PING").query_async::<()>(&mut made).await?;
+        Ok(made)
+    });
+    made.await.unwrap_or_else(|_| Err(no_reply()))
+}
+
+/// A connection that is used in the calling thread.
+pub(super) struct Here {
+    connection: Connection,
+    /// How long a read, and a write, may take; asking for another time costs a call of the kernel.
+    patience: Duration,
+    /// Who gets the next replies.
+    owed: VecDeque<oneshot::Sender<RedisResult<Value>>>,
+}
+
+impl Here {
+    fn connect(client: &Client, limit: Instant) -> RedisResult<Self> {
+        let patience = left(limit)?;
+        let connection = client.get_connection_with_timeout(patience)?;
+        let mut here = Self {
+            connection,
+            patience: Duration::ZERO,
+            owed: VecDeque::new(),
+        };
+        here.write(&redis::cmd("PING"), limit)?;
+        match here.read(limit)? {
+            Value::ServerError(error) => Err(error.into()),
+            _ => Ok(here),
+        }
+    }
+
+    fn write(&mut self, command: &Cmd, by: Instant) -> RedisResult<()> {
+        self.be_patient(by)?;
+        self.connection
+            .send_packed_command(&command.get_packed_command())
+    }
+
+    /// Reads what was sent ahead.
+    fn read_owed(&mut self, by: Instant) -> RedisResult<()> {
+        while let Some(owed) = self.owed.pop_front() {
+            let reply = self.read(by)?;
+            // Nobody may want to know.
+            drop(owed.send(Ok(reply)));
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, by: Instant) -> RedisResult<Value> {
+        self.be_patient(by)?;
+        self.connection.recv_response()
+    }
+
+    /// Lets a call of the kernel take until `by`, or a little longer.
+    fn be_patient(&mut self, by: Instant) -> RedisResult<()> {
+        let left = left(by)?;
+        if left < self.patience * 7 / 8 || left > self.patience * 9 / 8 {
+            self.connection.set_read_timeout(Some(left))?;
+            self.connection.set_write_timeout(Some(left))?;
+            self.patience = left;
+        }
+        Ok(())
+    }
+}
+
+/// The time until `by`, which must not have passed.
+fn left(by: Instant) -> RedisResult<Duration> {
+    let left = by.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(no_reply());
+    }
+    Ok(left)
+}
+
+fn no_reply() -> RedisError {
+    io::Error::new(io::ErrorKind::TimedOut, "no reply in time").into()
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Line")
+    }
+}

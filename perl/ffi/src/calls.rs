@@ -1,0 +1,234 @@
+//! The calls of `Dancer::Session::Redis`, each as the engine's.
+//!
+//! Nothing is kept here between two calls but engines: of a session Perl keeps the payload that was
+//! read or stored last, and gives it back with what it has made of it.
+
+use bytes::Bytes;
+use dancer_session::{Adopted, Error, Flushed, OnUnreadable, Session, SessionEngine};
+
+use crate::commands;
+use crate::engines::{self, Tied};
+use crate::message::{Failure, Parts, Reply};
+use crate::settings;
+
+/// Carries out a request.
+pub(crate) fn answer(request: &[u8]) -> Reply {
+    carry_out(Parts::of(request)).unwrap_or_else(Reply::from)
+}
+
+fn carry_out(mut parts: Parts<'_>) -> Result<Reply, Failure> {
+    let name = parts.text()?;
+    if name == "open" {
+        return open(parts);
+    }
+    let live = engines::live(parts.text()?)?;
+    live.run(async |engine| match name {
+        "id" => Ok(Reply::new("id").with(engine.new_id()?.as_str())),
+        "create" => create(engine, live.tied, parts).await,
+        "retrieve" => retrieve(engine, live.tied, parts).await,
+        "flush" => flush(engine, live.tied, parts).await,
+        "destroy" => destroy(engine, parts).await,
+        "command" => commands::send(engine, parts).await,
+        _ => Err(Failure::refused(format!("no such call: {name:?}"))),
+    })
+}
+
+/// The class of the sessions, whether they may have tied variables, and what is in `redis_session`:
+/// the engine's number, how many seconds an operation may take, and warnings.
+fn open(mut parts: Parts<'_>) -> Result<Reply, Failure> {
+    let class = parts.text()?;
+    let tied = match parts.text()? {
+        "1" => Tied::Allowed,
+        _ => Tied::Refused,
+    };
+    let mut pairs = Vec::new();
+    while let Ok(key) = parts.text() {
+        pairs.push((key, parts.text()?));
+    }
+    let (settings, warnings) = settings::read(class, pairs.into_iter())?;
+    if settings.debug {
+        tell_events();
+    }
+    let timeout = settings.timeout.as_secs_f64();
+    let number = engines::open(settings, tied)?;
+    let reply = Reply::new("open")
+        .with(number.to_string())
+        .with(timeout.to_string());
+    Ok(warnings.iter().fold(reply, Reply::with))
+}
+
+/// Shows the engine's events on STDERR.
+fn tell_events() {
+    let events = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
+    // A second engine with `debug` finds it done.
+    drop(events.try_init());
+}
+
+/// An id that a session has had since it was made, and the session: its id now, and its payload.
+async fn create(
+    engine: &SessionEngine,
+    tied: Tied,
+    mut parts: Parts<'_>,
+) -> Result<Reply, Failure> {
+    let session = engine.begin(parts.text()?)?;
+    adopt(&session, tied, parts.bytes()?, None)?;
+    match flushed(&session).await? {
+        Flushed::Created => Ok(stored("created", &session)),
+        other => Err(Failure::refused(format!("a new session became {other:?}"))),
+    }
+}
+
+/// An id: `missing`, `ended`, or the payload, and what Perl thaws if that is not the same.
+async fn retrieve(
+    engine: &SessionEngine,
+    tied: Tied,
+    mut parts: Parts<'_>,
+) -> Result<Reply, Failure> {
+    let quietly = engine.settings().on_unreadable == OnUnreadable::Anonymous;
+    let session = match engine.retrieve(parts.text()?).await {
+        Ok(Some(session)) => session,
+        Ok(None) => return Ok(Reply::new("missing")),
+        Err(error) if error.is_unreadable() && quietly => return Ok(Reply::new("missing")),
+        Err(error) => return Err(error.into()),
+    };
+    if session.is_ended() {
+        return Ok(Reply::new("ended"));
+    }
+    if tied == Tied::Refused && session.has_tied() {
+        return Err(Failure::unreadable(TIED));
+    }
+    shown(stored("stored", &session), &session)
+}
+
+const TIED: &str = "the session has a tied variable, whose class would be called: take it out, or \
+                    set redis_session.allow_tied";
+
+/// An id, the payload that was read (empty: none), the session as it is now, how, and for `exactly`
+/// the name of an entry. What became of it; its id and payload; what Perl thaws, and the names of
+/// the entries that it has to take over from that.
+async fn flush(engine: &SessionEngine, tied: Tied, mut parts: Parts<'_>) -> Result<Reply, Failure> {
+    let (id, payload, frozen) = (parts.text()?, parts.bytes()?, parts.bytes()?);
+    let how = parts.text()?;
+    let exactly = match how {
+        "exactly" => Some(parts.text()?),
+        _ => None,
+    };
+    let Some(session) = in_hand(engine, id, payload).await? else {
+        return Ok(Reply::new("ended"));
+    };
+    let adopted = adopt(&session, tied, frozen, exactly)?;
+    if how == "changed" && adopted.is_unchanged() {
+        session.discard();
+        return Ok(Reply::new("unchanged"));
+    }
+    if how == "renew" {
+        session.renew();
+    }
+    let outcome = match flushed(&session).await {
+        Ok(Flushed::Stored) => "stored",
+        Ok(Flushed::Renewed) => "renewed",
+        Ok(Flushed::Created) => "created",
+        Ok(_) => return Ok(Reply::new("ended")),
+        Err(_) if adopted.is_outrun() => return outrun(engine, id, &adopted, exactly).await,
+        Err(error) => return Err(error.into()),
+    };
+    let reply = stored(outcome, &session);
+    let overtaken = match adopted.is_merged() || outcome != "stored" {
+        true => adopted.overtaken(&session)?,
+        false => Vec::new(),
+    };
+    if overtaken.is_empty() {
+        return Ok(reply);
+    }
+    Ok(overtaken.iter().fold(shown(reply, &session)?, Reply::with))
+}
+
+/// Another request has changed the entry that a new value was made from: nothing is stored, and
+/// Perl takes over what is.
+async fn outrun(
+    engine: &SessionEngine,
+    id: &str,
+    adopted: &Adopted,
+    name: Option<&str>,
+) -> Result<Reply, Failure> {
+    let Some(newer) = in_hand(engine, id, b"").await? else {
+        return Ok(Reply::new("ended"));
+    };
+    let reply = shown(stored("outrun", &newer), &newer)?;
+    newer.adopt_again(adopted)?;
+    let overtaken = adopted.overtaken(&newer)?;
+    newer.discard();
+    let reply = overtaken.iter().fold(reply, Reply::with);
+    Ok(reply.with(name.unwrap_or_default()))
+}
+
+/// An id, and the payload that was read (empty: none): `destroyed`; `ended`, if another request had
+/// done it; `missing`, if there was nothing to do.
+async fn destroy(engine: &SessionEngine, mut parts: Parts<'_>) -> Result<Reply, Failure> {
+    let (id, payload) = (parts.text()?, parts.bytes()?);
+    let Some(session) = in_hand(engine, id, payload).await? else {
+        return Ok(Reply::new("missing"));
+    };
+    session.destroy();
+    Ok(Reply::new(match flushed(&session).await? {
+        Flushed::Destroyed => "destroyed",
+        _ => "ended",
+    }))
+}
+
+/// The session that Perl has; asks the store if it has no payload of it. `None`: it has ended.
+async fn in_hand(
+    engine: &SessionEngine,
+    id: &str,
+    payload: &[u8],
+) -> Result<Option<Session>, Failure> {
+    if !payload.is_empty() {
+        let payload = Bytes::copy_from_slice(payload);
+        return Ok(Some(engine.resume(id, payload)?));
+    }
+    let found = engine.retrieve(id).await?;
+    Ok(found.filter(|session| !session.is_ended()))
+}
+
+fn adopt(
+    session: &Session,
+    tied: Tied,
+    frozen: &[u8],
+    exactly: Option<&str>,
+) -> Result<Adopted, Failure> {
+    let adopted = session.adopt(frozen, exactly)?;
+    if tied == Tied::Refused && adopted.has_tied() {
+        session.discard();
+        return Err(Failure::refused(TIED));
+    }
+    Ok(adopted)
+}
+
+/// Flushes. What fails is Perl's to try again: nothing stays behind here.
+async fn flushed(session: &Session) -> Result<Flushed, Error> {
+    let outcome = session.flush().await;
+    if outcome.is_err() {
+        session.discard();
+    }
+    outcome
+}
+
+fn stored(outcome: &str, session: &Session) -> Reply {
+    let id = session.id();
+    let id = id.as_ref().map_or("", |id| id.as_str());
+    let payload = session.payload().unwrap_or_default();
+    Reply::new(outcome).with(id).with(payload)
+}
+
+/// Adds what Perl thaws, if that is not the payload.
+fn shown(reply: Reply, session: &Session) -> Result<Reply, Failure> {
+    let frozen = session.freeze()?;
+    let same = frozen == session.payload();
+    Ok(reply.with(match frozen {
+        Some(frozen) if !same => frozen,
+        _ => Bytes::new(),
+    }))
+}

@@ -1,0 +1,96 @@
+//! The engines that this process has, and what a fork does to them.
+//!
+//! Each runs in a runtime of its own that has no thread: it moves only while a call is in it. After
+//! a fork, the child has a copy of both, but the sockets, and the kernel's list of those that are
+//! waited for, are still the parent's: what is closed or dropped here is closed there. So nothing
+//! inherited is ever used or dropped; it is forgotten, and made anew at the next call.
+
+use std::mem;
+use std::process;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dancer_session::{Error, SessionEngine, Settings};
+use tokio::runtime::{Builder, Runtime};
+
+static ENGINES: Mutex<Vec<Engine>> = Mutex::new(Vec::new());
+
+/// What makes an engine, and the one that this process has made of it.
+struct Engine {
+    settings: Settings,
+    tied: Tied,
+    live: Option<Arc<Live>>,
+}
+
+/// Whether sessions may have variables that are tied: Perl runs the code of their classes whenever
+/// they are touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tied {
+    Allowed,
+    Refused,
+}
+
+/// An engine at work.
+pub(crate) struct Live {
+    runtime: Runtime,
+    engine: SessionEngine,
+    process: u32,
+    pub(crate) tied: Tied,
+}
+
+impl Live {
+    fn start(settings: &Settings, tied: Tied) -> Result<Self, Error> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::not_applied("no runtime could be made").because(error))?;
+        let builder = SessionEngine::builder(settings.clone()).without_threads();
+        let engine = runtime.block_on(builder.init())?;
+        Ok(Self {
+            runtime,
+            engine,
+            process: process::id(),
+            tied,
+        })
+    }
+
+    /// Does something with the engine. What it has sent without waiting for an answer has left the
+    /// process then, since the engine writes in the calling thread.
+    pub(crate) fn run<T>(&self, work: impl AsyncFnOnce(&SessionEngine) -> T) -> T {
+        self.runtime.block_on(work(&self.engine))
+    }
+}
+
+/// Makes an engine; returns its number.
+pub(crate) fn open(settings: Settings, tied: Tied) -> Result<usize, Error> {
+    let live = Some(Arc::new(Live::start(&settings, tied)?));
+    let mut engines = engines();
+    engines.push(Engine {
+        settings,
+        tied,
+        live,
+    });
+    Ok(engines.len() - 1)
+}
+
+/// The engine with this number, of this process.
+pub(crate) fn live(number: &str) -> Result<Arc<Live>, Error> {
+    let mut engines = engines();
+    let engine = number
+        .parse()
+        .ok()
+        .and_then(|at: usize| engines.get_mut(at));
+    let engine = engine.ok_or_else(|| Error::not_applied("a number that no engine has"))?;
+    if let Some(live) = &engine.live {
+        if live.process == process::id() {
+            return Ok(Arc::clone(live));
+        }
+        mem::forget(engine.live.take());
+    }
+    let live = Arc::new(Live::start(&engine.settings, engine.tied)?);
+    engine.live = Some(Arc::clone(&live));
+    Ok(live)
+}
+
+fn engines() -> MutexGuard<'static, Vec<Engine>> {
+    ENGINES.lock().unwrap_or_else(PoisonError::into_inner)
+}

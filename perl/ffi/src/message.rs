@@ -1,0 +1,118 @@
+//! Requests and replies: byte strings, each behind its length as 32 bits, the highest byte first.
+//! Perl writes and reads them with `pack` and `unpack` and the template `(N/a)*`.
+//!
+//! A request is the name of a call, the number of an engine, and what the call needs. A reply is
+//! `error`, its kind and its words; or what became of it, and what there is to know.
+
+use dancer_session::Error;
+
+/// A reply in the making.
+pub(crate) struct Reply(Vec<u8>);
+
+impl Reply {
+    pub(crate) fn new(outcome: &str) -> Self {
+        Self(Vec::new()).with(outcome)
+    }
+
+    /// The kinds are for Perl's exceptions; see the manual.
+    pub(crate) fn error(kind: &str, words: &str) -> Self {
+        Self::new("error").with(kind).with(words)
+    }
+
+    #[must_use]
+    pub(crate) fn with(mut self, part: impl AsRef<[u8]>) -> Self {
+        let part = part.as_ref();
+        self.0.extend((part.len() as u32).to_be_bytes());
+        self.0.extend(part);
+        self
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+impl From<Failure> for Reply {
+    fn from(failure: Failure) -> Self {
+        Self::error(failure.kind, &failure.words)
+    }
+}
+
+/// Why a call was not carried out.
+pub(crate) struct Failure {
+    kind: &'static str,
+    words: String,
+}
+
+impl Failure {
+    /// For what only a fault of the caller can cause, and what is refused on this side.
+    pub(crate) fn refused(words: impl Into<String>) -> Self {
+        let words = words.into();
+        Self {
+            kind: "refused",
+            words,
+        }
+    }
+
+    pub(crate) fn unreadable(words: impl Into<String>) -> Self {
+        let words = words.into();
+        Self {
+            kind: "unreadable",
+            words,
+        }
+    }
+
+    /// The server has answered with an error.
+    pub(crate) fn command(words: impl Into<String>) -> Self {
+        let words = words.into();
+        Self {
+            kind: "command",
+            words,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            error if error.is_unknown() => "unknown",
+            error if error.is_unavailable() => "unavailable",
+            error if error.is_unreadable() => "unreadable",
+            error if error.is_settings() => "settings",
+            _ => "refused",
+        };
+        let words = error.to_string();
+        Self { kind, words }
+    }
+}
+
+/// The parts of a request that are still to be read.
+pub(crate) struct Parts<'a>(&'a [u8]);
+
+impl<'a> Parts<'a> {
+    pub(crate) fn of(request: &'a [u8]) -> Self {
+        Self(request)
+    }
+
+    pub(crate) fn text(&mut self) -> Result<&'a str, Failure> {
+        let bytes = self.bytes()?;
+        std::str::from_utf8(bytes).map_err(|_| Failure::refused("a text that is not UTF-8"))
+    }
+
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Failure> {
+        self.next()
+            .ok_or_else(|| Failure::refused("a request that is too short"))
+    }
+}
+
+/// Ends where there is no whole part any more.
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (len, rest) = self.0.split_first_chunk::<4>()?;
+        let (part, rest) = rest.split_at_checked(u32::from_be_bytes(*len) as usize)?;
+        self.0 = rest;
+        Some(part)
+    }
+}

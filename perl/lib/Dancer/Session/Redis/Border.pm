@@ -1,0 +1,99 @@
+# Purpose: calls the session engine, which is a shared library beside the
+# module: Redis.so.  A request and a reply are byte strings, each behind its
+# length; perl/ffi/src/calls.rs says what each call takes and gives.
+package Dancer::Session::Redis::Border;
+use strict;
+use warnings;
+use Carp           ();
+use Config         ();
+use FFI::Platypus 2.00;
+use FFI::Platypus::Buffer qw(buffer_to_scalar);
+use File::Basename ();
+use File::Spec     ();
+
+our @CARP_NOT = map { "Dancer::Session::$_" } qw(Redis Redis::Connection);
+
+# Settings that are ours alone; all others are the engine's.
+my %OURS = map { $_ => 1 } qw(allow_tied lazy);
+
+my %ENGINES;
+
+_attach(__FILE__);
+
+sub _attach {
+    my ($file) = @_;
+    my $ffi = FFI::Platypus->new(api => 2, lib => _library($file));
+    # Nothing is ever unloaded: a connection outlives the last session.
+    $ffi->attach([ dancer_session_call => '_call' ] => [ 'string', 'size_t', 'size_t*' ] => 'opaque');
+    return;
+}
+
+# Beside the module, where it is installed; else where Perl looks for modules,
+# since Dancer puts an application's lib before a blib.
+sub _library {
+    my ($file) = @_;
+    my $beside = File::Basename::dirname(File::Basename::dirname(File::Spec->rel2abs($file)));
+    my @places = map { "$_/Redis.$Config::Config{dlext}" } $beside,
+        map { File::Spec->rel2abs($_) . '/Dancer/Session' } grep { !ref } @INC;
+    my ($library) = grep { -e } @places;
+    return $library // die "Dancer::Session::Redis: the session engine is missing at $places[0]: "
+        . "build the distribution with `perl Makefile.PL && make`, and install it\n";
+}
+
+# The engine for these settings, which may have been changed since the last
+# session; made when there is none yet.
+sub engine {
+    my ($class, $for, $settings) = @_;
+    my @pairs = map { defined $settings->{$_} ? ($_ => $settings->{$_}) : () } sort keys %$settings;
+    my $key   = join "\0", $for, @pairs;
+    return $ENGINES{$key} //= $class->_open($for, @pairs);
+}
+
+sub _open {
+    my ($class, $for, @pairs) = @_;
+    my (%ours, @theirs);
+    while (my ($key, $value) = splice @pairs, 0, 2) {
+        if   ($OURS{$key}) { $ours{$key} = $value }
+        else               { push @theirs, $key, $value }
+    }
+    my $tied = $ours{allow_tied} ? 1 : 0;
+    my ($opened, $number, $timeout, @warnings) =
+        _exchange('open', $for, $tied, map { _text($_) } @theirs);
+    Carp::carp($_) for map { _characters($_) } @warnings;
+    return bless { number => $number, timeout => $timeout }, $class;
+}
+
+# For how many seconds an operation may go on.
+sub timeout { return $_[0]{timeout} }
+
+# What became of it, and what there is to know; dies of an error.
+sub call {
+    my ($self, $name, @parts) = @_;
+    return _exchange($name, $self->{number}, @parts);
+}
+
+sub _exchange {
+    my $request = pack '(N/a*)*', @_;
+    # One text with Perl's UTF-8 flag among them makes characters of all.
+    utf8::downgrade($request);
+    my $address = _call($request, length $request, \my $length);
+    my ($outcome, @rest) = unpack '(N/a)*', buffer_to_scalar($address, $length);
+    return ($outcome, @rest) if $outcome ne 'error';
+    my ($kind, $words) = map { _characters($_) } @rest;
+    Carp::croak("Dancer::Session::Redis: $kind: $words");
+}
+
+# Both ways texts are UTF-8.
+sub _text {
+    my ($text) = @_;
+    utf8::encode($text);
+    return $text;
+}
+
+sub _characters {
+    my ($text) = @_;
+    utf8::decode($text);
+    return $text;
+}
+
+1;
