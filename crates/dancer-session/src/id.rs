@@ -1,9 +1,10 @@
 //! Session ids: made by the operating system's generator, checked before they are used, never shown.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,9 +18,12 @@ use crate::{Error, Layout};
 /// Who knows it has the session, so it goes into the cookie and nowhere else. `Debug` and
 /// `Display` show a [fingerprint](Self::fingerprint).
 #[derive(Clone)]
-pub struct SessionId {
-    text: Arc<str>,
-    digest: [u8; 32],
+pub struct SessionId(Arc<Inner>);
+
+struct Inner {
+    text: Box<str>,
+    /// The SHA-256 of the text; made when it is asked for.
+    digest: OnceLock<[u8; 32]>,
 }
 
 impl SessionId {
@@ -63,46 +67,60 @@ impl SessionId {
         match layout {
             Layout::Native => true,
             Layout::Dancer => {
-                self.text.len() == DIGITS && self.text.bytes().all(|byte| byte.is_ascii_digit())
+                let text = self.as_str();
+                text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_digit())
             }
         }
     }
 
     fn from_text(text: &str) -> Self {
-        Self {
+        Self(Arc::new(Inner {
             text: text.into(),
-            digest: Sha256::digest(text).into(),
-        }
+            digest: OnceLock::new(),
+        }))
     }
 
     /// The id itself, for the cookie.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// Eight characters that tell sessions apart in logs and give nobody access: the first ones of
     /// what [`key`](crate::Key) holds, so that a line of the log leads to a key and back.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut text = [0; Fingerprint::CHARS];
-        encode(&self.digest[..6], &mut text);
+        encode(&self.digest()[..6], &mut text);
         Fingerprint(text)
     }
 
     /// The first 128 bits of the SHA-256 of the id, by which everything about it is filed.
-    pub(crate) fn hash(&self) -> [u8; 16] {
+    pub(crate) fn file_number(&self) -> [u8; 16] {
         let mut hash = [0; 16];
-        hash.copy_from_slice(&self.digest[..16]);
+        hash.copy_from_slice(&self.digest()[..16]);
         hash
+    }
+
+    fn digest(&self) -> &[u8; 32] {
+        let inner = &self.0;
+        inner
+            .digest
+            .get_or_init(|| Sha256::digest(inner.text.as_bytes()).into())
     }
 }
 
 impl PartialEq for SessionId {
     fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest
+        Arc::ptr_eq(&self.0, &other.0) || self.digest() == other.digest()
     }
 }
 
 impl Eq for SessionId {}
+
+impl Hash for SessionId {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.as_str().hash(hasher);
+    }
+}
 
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -26,44 +26,45 @@ pub(crate) use perl::PerlEntries;
 /// of base64url: from the key nobody finds the id. In the Dancer layout the id itself.
 #[derive(Clone)]
 pub struct Key {
-    text: Box<str>,
-    fingerprint: Fingerprint,
+    id: SessionId,
+    /// `None`: the id itself.
+    text: Option<Box<str>>,
 }
 
 impl Key {
     pub(crate) fn native(prefix: &str, id: &SessionId) -> Self {
         let mut name = [0; 22];
-        encode(&id.hash(), &mut name);
+        encode(&id.file_number(), &mut name);
         let mut text = String::with_capacity(prefix.len() + name.len());
         text.push_str(prefix);
         text.extend(name.map(char::from));
         Self {
-            text: text.into(),
-            fingerprint: id.fingerprint(),
+            text: Some(text.into()),
+            id: id.clone(),
         }
     }
 
     pub(crate) fn bare(id: &SessionId) -> Self {
         Self {
-            text: id.as_str().into(),
-            fingerprint: id.fingerprint(),
+            text: None,
+            id: id.clone(),
         }
     }
 
     /// The key as the store has it.
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.text.as_deref().unwrap_or(self.id.as_str())
     }
 
     /// What to show in logs and errors; the same as that of the session's id.
     pub fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
+        self.id.fingerprint()
     }
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({}…)", self.fingerprint)
+        write!(f, "Key({}…)", self.fingerprint())
     }
 }
 

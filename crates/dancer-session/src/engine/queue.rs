@@ -15,7 +15,7 @@ use crate::session::Read;
 /// One queue for each session that is being flushed just now; no trace of any other.
 #[derive(Default)]
 pub(super) struct Queue {
-    turns: Mutex<HashMap<[u8; 16], Arc<AsyncMutex<Latest>>>>,
+    turns: Mutex<HashMap<SessionId, Arc<AsyncMutex<Latest>>>>,
 }
 
 /// What the flush before stored, so that the next one starts from there instead of being refused.
@@ -24,16 +24,15 @@ type Latest = Option<Read>;
 impl Queue {
     /// Waits until no other flush of this session is under way here.
     pub(super) async fn turn(&self, id: &SessionId, by: Instant) -> Result<Turn<'_>, Error> {
-        let hash = id.hash();
-        let queue = Arc::clone(self.turns().entry(hash).or_default());
+        let queue = Arc::clone(self.turns().entry(id.clone()).or_default());
         match timeout_at(by.into(), queue.lock_owned()).await {
             Ok(latest) => Ok(Turn {
                 queue: self,
-                hash,
+                id: id.clone(),
                 latest: Some(latest),
             }),
             Err(_) => {
-                self.leave(hash);
+                self.leave(id);
                 Err(Error::not_applied(format!(
                     "session {id}: other flushes of it took until the deadline"
                 )))
@@ -42,18 +41,18 @@ impl Queue {
     }
 
     /// Forgets the queue of a session if nobody stands in it.
-    fn leave(&self, hash: [u8; 16]) {
+    fn leave(&self, id: &SessionId) {
         let mut turns = self.turns();
         // Whoever is in the queue holds a clone, made under the lock that is held here.
         if turns
-            .get(&hash)
+            .get(id)
             .is_some_and(|queue| Arc::strong_count(queue) == 1)
         {
-            turns.remove(&hash);
+            turns.remove(id);
         }
     }
 
-    fn turns(&self) -> MutexGuard<'_, HashMap<[u8; 16], Arc<AsyncMutex<Latest>>>> {
+    fn turns(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<AsyncMutex<Latest>>>> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -61,7 +60,7 @@ impl Queue {
 /// The right to flush one session; ends when dropped.
 pub(super) struct Turn<'q> {
     queue: &'q Queue,
-    hash: [u8; 16],
+    id: SessionId,
     latest: Option<OwnedMutexGuard<Latest>>,
 }
 
@@ -82,6 +81,6 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.latest = None;
-        self.queue.leave(self.hash);
+        self.queue.leave(&self.id);
     }
 }

@@ -26,7 +26,7 @@ const VERSION: u32 = 1;
 /// Whether this is the payload that this layout has for the id of a key, whatever the layout of the
 /// key. What has another id is a stranger's.
 pub(super) fn recognises(key: &Key, payload: &[u8]) -> bool {
-    payload.starts_with(&head(key, 0))
+    payload.first() == Some(&b'{') && payload.starts_with(&head(key, 0))
 }
 
 pub(super) fn encode(key: &Key, document: &Document, entries: &JsonEntries) -> Vec<u8> {

@@ -124,7 +124,11 @@ impl PerlEntries {
     /// These entries, with what the engine keeps beside those of `there`.
     pub(crate) fn with_ours_of(&self, there: &Self) -> Result<Self, Error> {
         // What else the engine keeps, it writes anew with each flush.
-        let nothing = |entries: &Self| !entries.iter().any(|entry| KEPT.contains(&entry.key_bytes()));
+        let nothing = |entries: &Self| {
+            !entries
+                .iter()
+                .any(|entry| KEPT.contains(&entry.key_bytes()))
+        };
         if nothing(self) && nothing(there) {
             return Ok(self.clone());
         }

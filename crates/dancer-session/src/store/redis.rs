@@ -55,7 +55,7 @@ impl RedisStore {
     }
 
     /// Asks for something. Asking twice does no harm, so a lost reply is asked for again.
-    async fn read(&self, command: &Command, by: Instant) -> Result<Value, Error> {
+    async fn read(&self, command: &Command<'_>, by: Instant) -> Result<Value, Error> {
         loop {
             match self.link.send(command, by).await {
                 Err(Failure::Lost(_)) if Instant::now() < by => {}
@@ -65,18 +65,18 @@ impl RedisStore {
     }
 
     /// Changes something. Whether it happened when the reply is lost, the engine finds out.
-    async fn change(&self, command: &Command, by: Instant) -> Result<Value, Error> {
+    async fn change(&self, command: &Command<'_>, by: Instant) -> Result<Value, Error> {
         let answer = self.link.send(command, by).await;
         answer.map_err(|failure| self.error(command, failure))
     }
 
     /// Runs a script by its hash, and whole if the server has forgotten it.
-    async fn run(
+    async fn run<'k>(
         &self,
         script: &Script,
-        keys: &[&Key],
-        arguments: impl Fn(Command) -> Command,
+        keys: &[&'k Key],
         by: Instant,
+        arguments: impl Fn(Command<'k>) -> Command<'k>,
     ) -> Result<Value, Error> {
         let command = arguments(script.by_hash(keys));
         match self.link.send(&command, by).await {
@@ -87,7 +87,7 @@ impl RedisStore {
         }
     }
 
-    fn error(&self, command: &Command, failure: Failure) -> Error {
+    fn error(&self, command: &Command<'_>, failure: Failure) -> Error {
         let what = format!("{command} at {}", self.link.place());
         match failure {
             Failure::NotSent(cause) => Error::not_applied(format!("{what}: {cause}")),
@@ -101,7 +101,7 @@ impl RedisStore {
         }
     }
 
-    fn strange(&self, command: &Command) -> Error {
+    fn strange(&self, command: &Command<'_>) -> Error {
         self.link.distrust();
         let place = self.link.place();
         Error::unknown(format!(
@@ -176,8 +176,11 @@ impl Store for RedisStore {
         ttl: Duration,
         by: Instant,
     ) -> Result<Replace, Error> {
-        let arguments = |command: Command| command.payload(read).payload(payload).milliseconds(ttl);
-        match self.run(&self.flush, &[key], arguments, by).await? {
+        let keys = [key];
+        let reply = self.run(&self.flush, &keys, by, |command| {
+            command.payload(read).payload(payload).milliseconds(ttl)
+        });
+        match reply.await? {
             Value::Int(1) => Ok(Replace::Replaced),
             Value::Nil => Ok(Replace::Gone),
             Value::BulkString(there) => Ok(Replace::Changed(there.into())),
@@ -195,11 +198,12 @@ impl Store for RedisStore {
             payload,
             ttl,
         } = renewal;
-        let arguments = |command: Command| {
+        let keys = [old, new];
+        let reply = self.run(&self.renew, &keys, by, |command| {
             let command = command.payload(read).payload(stub).milliseconds(stub_ttl);
             command.payload(payload).milliseconds(ttl)
-        };
-        match self.run(&self.renew, &[old, new], arguments, by).await? {
+        });
+        match reply.await? {
             Value::Int(1) => Ok(Renew::Renewed),
             Value::Int(0) => Ok(Renew::Exists),
             Value::Nil => Ok(Renew::Gone),

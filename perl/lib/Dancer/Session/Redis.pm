@@ -20,11 +20,11 @@ our $VERSION = '1.0';
 # What is known of each session in hand, outside of it, so that it is never
 # stored:
 #   is       new (its id was made here, and nothing is stored yet), stored,
-#            ended (by another request) or destroyed (by this one)
+#            ended (by another request), destroyed (by this one), or unknown:
+#            a copy, as Storable's dclone makes one
 #   payload  what was read, or stored last: by it a flush knows whether another
 #            request was faster, and what this one has changed
 #   warned   that it has ended
-# Copies, as of Storable's dclone, have none.
 fieldhash my %HAND;
 
 # The cookies that were made here, and the responses that they are for.
@@ -36,12 +36,9 @@ my %RESERVED = map { $_ => 1 } 'id', @RESERVED;
 
 sub init {
     my ($self, @arguments) = @_;
-    my $engine = $self->_engine;
-    if (!$self->{id}) {
-        # Before Dancer makes one, which could be guessed.
-        (undef, $self->{id}) = $engine->call('id');
-        $HAND{$self} = { is => 'new' };
-    }
+    $self->_engine;
+    # Before Dancer makes an id, which could be guessed.
+    $self->_begin if !$self->{id};
     return $self->SUPER::init(@arguments);
 }
 
@@ -72,7 +69,7 @@ sub retrieve {
         return $ended;
     }
     my $self = _thaw($shown, $payload);
-    bless $self, $class if !$self->isa(__PACKAGE__);
+    bless $self, $class if ref $self ne $class && !$self->isa(__PACKAGE__);
     delete @$self{@RESERVED};
     $HAND{$self} = { is => 'stored', payload => $payload };
     return $self;
@@ -85,41 +82,32 @@ sub flush {
 }
 
 sub destroy {
-    my ($self) = @_;
-    my $hand    = $HAND{$self} || {};
-    my $is      = $hand->{is} || 'stored';
-    my $outcome = $is;
-    if ($is eq 'stored') {
+    my ($self)  = @_;
+    my $hand    = $self->_hand;
+    my $outcome = $hand->{is};
+    if ($outcome eq 'stored' || $outcome eq 'unknown') {
         ($outcome) = $self->_engine->call('destroy', _id_of($self), $hand->{payload} // '');
     }
-    $HAND{$self} = { is => $outcome eq 'ended' ? 'ended' : 'destroyed' };
     # The cookie of a session that another request has renewed is a newer one.
     $self->_leave_request if $outcome ne 'ended';
+    %$hand = (is => $outcome eq 'ended' ? 'ended' : 'destroyed');
     return 1;
 }
 
 sub renew {
     my ($self) = @_;
-    my $hand = $HAND{$self} || {};
-    my $is   = $hand->{is}  || 'stored';
-    if ($is eq 'destroyed') {
+    my $hand = $self->_hand;
+    my $old  = $self->{id};
+    if ($hand->{is} eq 'destroyed') {
         Carp::carp('renew of a session that was destroyed does nothing');
         return $self;
     }
-    my $old = $self->{id};
-    if ($is eq 'ended' && !defined $hand->{payload}) {
+    if ($hand->{is} eq 'ended') {
         # A log-in goes on, with what this request has set and nothing else.
-        (undef, $self->{id}) = $self->_engine->call('id');
-        $HAND{$self} = { is => 'new' };
-        $self->_flush('plainly');
+        if (defined $hand->{payload}) { $hand->{is} = 'stored' }
+        else                          { $self->_begin }
     }
-    elsif ($is eq 'new') {
-        $self->_flush('plainly');
-    }
-    else {
-        $hand->{is} = 'stored' if $hand->{is};
-        $self->_flush('renew');
-    }
+    $self->_flush('renew');
     $self->_follow($old) if $self->{id} ne $old;
     return $self;
 }
@@ -151,8 +139,7 @@ sub update {
 
 sub ended {
     my ($self) = @_;
-    my $hand = $HAND{$self} || {};
-    return ($hand->{is} // '') =~ /\A(?:ended|destroyed)\z/ ? 1 : 0;
+    return $self->_hand->{is} =~ /\A(?:ended|destroyed)\z/ ? 1 : 0;
 }
 
 sub set_value {
@@ -199,8 +186,7 @@ sub write_session_id {
 sub finish {
     my ($self) = @_;
     return if !$self->is_lazy;
-    my $hand = $HAND{$self} || {};
-    return if ($hand->{is} // '') eq 'destroyed';
+    return if $self->_hand->{is} eq 'destroyed';
     # Nothing was set in it: nobody has to be told.
     return if $self->ended && 1 == keys %$self;
     $self->_flush('changed');
@@ -225,17 +211,15 @@ sub _engine {
 # other request may have changed.
 sub _flush {
     my ($self, $how, @name) = @_;
-    my $hand = $HAND{$self};
+    my $hand = $self->_hand;
     return $self->_tell_ended if $self->ended;
-    if (!$hand) {
-        Carp::carp('this session was neither created nor retrieved here (a copy?): it is stored '
-            . 'over what another request may have changed, if it still exists');
-        $hand = {};
-    }
+    Carp::carp('this session was neither created nor retrieved here (a copy?): it is stored over '
+        . 'what another request may have changed, if it still exists')
+        if $hand->{is} eq 'unknown';
     my $engine = $self->_engine;
     my $frozen = Storable::freeze($self);
     my ($outcome, $id, $payload, $shown, @names);
-    if (($hand->{is} // '') eq 'new') {
+    if ($hand->{is} eq 'new') {
         ($outcome, $id, $payload) = $engine->call('create', $self->{id}, $frozen);
     }
     else {
@@ -243,23 +227,33 @@ sub _flush {
         ($outcome, $id, $payload, $shown, @names) =
             $engine->call('flush', _id_of($self), $hand->{payload} // '', $frozen, $how, @name);
     }
+    return $outcome if $outcome eq 'unchanged';
     if ($outcome eq 'ended') {
-        $HAND{$self} = { %$hand, is => 'ended' };
+        $hand->{is} = 'ended';
         return $self->_tell_ended;
     }
-    return $outcome if $outcome eq 'unchanged';
     $self->{id} = $id;
-    $HAND{$self} = { is => 'stored', payload => $payload };
+    @$hand{qw(is payload)} = ('stored', $payload);
     $self->_take_over(_thaw($shown, $payload), @names) if @names;
     return $outcome;
 }
 
 sub _tell_ended {
     my ($self) = @_;
-    my $hand = $HAND{$self};
     Carp::carp('the session has ended, in this request or in another one: nothing was stored')
-        if !$hand->{warned}++;
+        if !$self->_hand->{warned}++;
     return 'ended';
+}
+
+# What is known of it.
+sub _hand { return $HAND{ $_[0] } //= { is => 'unknown' } }
+
+# An id, under which nothing is stored yet.
+sub _begin {
+    my ($self) = @_;
+    (undef, $self->{id}) = $self->_engine->call('id');
+    $HAND{$self} = { is => 'new' };
+    return;
 }
 
 # Entries that other requests have changed meanwhile.

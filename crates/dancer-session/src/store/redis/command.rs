@@ -6,51 +6,50 @@ use std::time::Duration;
 use redis::{Arg, Cmd};
 
 use crate::Key;
-use crate::id::Fingerprint;
 
 /// A command that knows which of its arguments nobody may see.
 #[derive(Debug)]
-pub(super) struct Command {
+pub(super) struct Command<'k> {
     name: &'static str,
     cmd: Cmd,
     /// The key it is about, for messages.
-    about: Fingerprint,
+    about: &'k Key,
     /// By position: what each argument is, for the log.
-    kinds: [Kind; MOST],
+    kinds: [Kind<'k>; MOST],
     count: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum Kind<'k> {
     Plain,
-    Key(Fingerprint),
+    Key(&'k Key),
     Payload,
 }
 
 /// Arguments of the longest command: `EVALSHA hash 2 key key` and five more.
 const MOST: usize = 10;
 
-impl Command {
+impl<'k> Command<'k> {
     /// A command named `name`, about `key`; the key is not yet an argument.
-    pub(super) fn new(name: &'static str, key: &Key) -> Self {
+    pub(super) fn new(name: &'static str, key: &'k Key) -> Self {
         Self::shown_as(name, name, key)
     }
 
     /// A command that logs and errors call otherwise than the server does.
-    pub(super) fn shown_as(name: &'static str, word: &'static str, key: &Key) -> Self {
+    pub(super) fn shown_as(name: &'static str, word: &'static str, key: &'k Key) -> Self {
         let mut cmd = Cmd::new();
         cmd.arg(word);
         Self {
             name,
             cmd,
-            about: key.fingerprint(),
+            about: key,
             kinds: [Kind::Plain; MOST],
             count: 1,
         }
     }
 
-    pub(super) fn key(self, key: &Key) -> Self {
-        self.push(key.as_str().as_bytes(), Kind::Key(key.fingerprint()))
+    pub(super) fn key(self, key: &'k Key) -> Self {
+        self.push(key.as_str().as_bytes(), Kind::Key(key))
     }
 
     /// An argument that only its length is told of.
@@ -67,7 +66,7 @@ impl Command {
         self.push(time.as_millis().to_string().as_bytes(), Kind::Plain)
     }
 
-    fn push(mut self, argument: &[u8], kind: Kind) -> Self {
+    fn push(mut self, argument: &[u8], kind: Kind<'k>) -> Self {
         self.cmd.arg(argument);
         self.kinds[self.count] = kind;
         self.count += 1;
@@ -86,7 +85,7 @@ impl Command {
                 line.push(' ');
             }
             match (kind, argument) {
-                (Kind::Key(name), _) => line.push_str(&format!("{name}…")),
+                (Kind::Key(key), _) => line.push_str(&format!("{}…", key.fingerprint())),
                 (Kind::Plain, Arg::Simple(word)) if word.len() <= SHA1_CHARS => {
                     line.push_str(&String::from_utf8_lossy(word));
                 }
@@ -101,8 +100,8 @@ impl Command {
 /// Longer plain arguments are the texts of scripts.
 const SHA1_CHARS: usize = 40;
 
-impl fmt::Display for Command {
+impl fmt::Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}…", self.name, self.about)
+        write!(f, "{} {}…", self.name, self.about.fingerprint())
     }
 }

@@ -118,14 +118,14 @@ impl Link {
     }
 
     /// Sends a command and waits for its reply until `by`.
-    pub(super) async fn send(&self, command: &Command, by: Instant) -> Result<Value, Failure> {
+    pub(super) async fn send(&self, command: &Command<'_>, by: Instant) -> Result<Value, Failure> {
         self.send_in(Hurry::Yes, command, by).await
     }
 
     /// Sends a command for whose reply nobody waits.
     pub(super) async fn send_ahead(
         &self,
-        command: &Command,
+        command: &Command<'_>,
         by: Instant,
     ) -> Result<Value, Failure> {
         self.send_in(Hurry::No, command, by).await
@@ -134,7 +134,7 @@ impl Link {
     async fn send_in(
         &self,
         hurry: Hurry,
-        command: &Command,
+        command: &Command<'_>,
         by: Instant,
     ) -> Result<Value, Failure> {
         let mut pause = FIRST_PAUSE;

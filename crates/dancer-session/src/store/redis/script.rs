@@ -17,16 +17,16 @@ impl Script {
     }
 
     /// The call that costs forty bytes, if the server knows the script.
-    pub(super) fn by_hash(&self, keys: &[&Key]) -> Command {
+    pub(super) fn by_hash<'k>(&self, keys: &[&'k Key]) -> Command<'k> {
         self.call("EVALSHA", &self.hash, keys)
     }
 
     /// The call that always works, and makes the server know the script.
-    pub(super) fn whole(&self, keys: &[&Key]) -> Command {
+    pub(super) fn whole<'k>(&self, keys: &[&'k Key]) -> Command<'k> {
         self.call("EVAL", self.text, keys)
     }
 
-    fn call(&self, word: &'static str, script: &str, keys: &[&Key]) -> Command {
+    fn call<'k>(&self, word: &'static str, script: &str, keys: &[&'k Key]) -> Command<'k> {
         let command = Command::shown_as(self.name, word, keys[0]);
         let command = command.arg(script).arg(&keys.len().to_string());
         keys.iter().fold(command, |command, key| command.key(key))

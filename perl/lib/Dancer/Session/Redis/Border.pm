@@ -44,9 +44,13 @@ sub _library {
 # session; made when there is none yet.
 sub engine {
     my ($class, $for, $settings) = @_;
-    my @pairs = map { defined $settings->{$_} ? ($_ => $settings->{$_}) : () } sort keys %$settings;
-    my $key   = join "\0", $for, @pairs;
-    return $ENGINES{$key} //= $class->_open($for, @pairs);
+    # What is undefined is as good as empty here, and the order of keys stays
+    # while they do.
+    no warnings 'uninitialized';    ## no critic
+    return $ENGINES{ join "\0", $for, %$settings } //= do {
+        my @pairs = map { defined $settings->{$_} ? ($_ => $settings->{$_}) : () } sort keys %$settings;
+        $ENGINES{ join "\0", $for, '', @pairs } //= $class->_open($for, @pairs);
+    };
 }
 
 sub _open {
