@@ -17,18 +17,23 @@ pub(crate) enum Kind {
     /// The Dancer layout, on each of them.
     DancerInMemory,
     DancerInRedis,
+    /// The Dancer layout in Redis, for a process that can have no threads.
+    WithoutThreads,
 }
 
 impl Kind {
     pub(crate) fn layout(self) -> Layout {
         match self {
             Self::Memory | Self::Redis => Layout::Native,
-            Self::DancerInMemory | Self::DancerInRedis => Layout::Dancer,
+            Self::DancerInMemory | Self::DancerInRedis | Self::WithoutThreads => Layout::Dancer,
         }
     }
 
     pub(crate) fn is_redis(self) -> bool {
-        matches!(self, Self::Redis | Self::DancerInRedis)
+        matches!(
+            self,
+            Self::Redis | Self::DancerInRedis | Self::WithoutThreads
+        )
     }
 }
 
@@ -91,10 +96,13 @@ impl Bench {
                     Behind::Memory(watched),
                 )
             }
-            Kind::Redis | Kind::DancerInRedis => {
+            Kind::Redis | Kind::DancerInRedis | Kind::WithoutThreads => {
                 let server = RedisServer::start();
                 settings.sock = Some(server.sock().to_owned());
-                let builder = build(SessionEngine::builder(settings));
+                let mut builder = build(SessionEngine::builder(settings));
+                if kind == Kind::WithoutThreads {
+                    builder = builder.without_threads();
+                }
                 (
                     builder.init().await.unwrap(),
                     Behind::Redis(Box::new(server)),

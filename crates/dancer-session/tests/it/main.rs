@@ -7,13 +7,11 @@
 
 mod bench;
 mod budget;
-mod connection;
 mod contract;
 mod dancer;
 mod during;
-mod faults;
 mod growth;
-mod lost_replies;
+mod line;
 mod races;
 mod secrets;
 mod settings;

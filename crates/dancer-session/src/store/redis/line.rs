@@ -121,7 +121,9 @@ pub(super) struct Here {
 impl Here {
     fn connect(client: &Client, limit: Instant) -> RedisResult<Self> {
         let patience = left(limit)?;
-        let connection = client.get_connection_with_timeout(patience)?;
+        let connection = client
+            .get_connection_with_timeout(patience)
+            .map_err(in_words)?;
         let mut here = Self {
             connection,
             patience: Duration::ZERO,
@@ -138,6 +140,7 @@ impl Here {
         self.be_patient(by)?;
         self.connection
             .send_packed_command(&command.get_packed_command())
+            .map_err(in_words)
     }
 
     /// Reads what was sent ahead.
@@ -152,7 +155,7 @@ impl Here {
 
     fn read(&mut self, by: Instant) -> RedisResult<Value> {
         self.be_patient(by)?;
-        self.connection.recv_response()
+        self.connection.recv_response().map_err(in_words)
     }
 
     /// Lets a call of the kernel take until `by`, or a little longer.
@@ -174,6 +177,14 @@ fn left(by: Instant) -> RedisResult<Duration> {
         return Err(no_reply());
     }
     Ok(left)
+}
+
+/// The kernel says of a time that has run out that it would have to wait.
+fn in_words(error: RedisError) -> RedisError {
+    match error.is_timeout() {
+        true => no_reply(),
+        false => error,
+    }
 }
 
 fn no_reply() -> RedisError {

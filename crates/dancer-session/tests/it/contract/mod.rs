@@ -20,6 +20,10 @@ macro_rules! for_every_store {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() { super::$test(crate::bench::Kind::DancerInRedis).await; })*
         }
+        mod without_threads {
+            $(#[tokio::test]
+            async fn $test() { super::$test(crate::bench::Kind::WithoutThreads).await; })*
+        }
     };
 }
 

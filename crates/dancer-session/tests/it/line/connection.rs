@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use dancer_session::{Flushed, Secret, SessionEngine, Settings};
 use testbench::{Ending, Proxy, RedisServer};
 
+use super::{apart, init};
 use crate::bench::{Bench, Kind, get, id};
 
 fn on(server: &RedisServer) -> Settings {
@@ -22,7 +23,7 @@ async fn works(engine: &SessionEngine) {
     assert_eq!(get(&again, "n"), Some(1));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_unix_socket_by_tcp_and_by_url() {
     let server = RedisServer::start_tcp();
     let address = server.address().unwrap().to_string();
@@ -36,7 +37,7 @@ async fn by_unix_socket_by_tcp_and_by_url() {
         Settings::from_url(&format!("unix://{}", server.sock().display())).unwrap(),
     ];
     for settings in places {
-        let engine = SessionEngine::init(settings).await.unwrap();
+        let engine = init(settings).await.unwrap();
         works(&engine).await;
         let place = engine.place();
         assert!(
@@ -65,7 +66,7 @@ fn with_users() -> (RedisServer, Settings) {
     (server, anna)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_password_user_and_database() {
     let (server, anna) = with_users();
     let settings = Settings {
@@ -73,7 +74,7 @@ async fn with_password_user_and_database() {
         database: Some(3),
         ..on(&server)
     };
-    let engine = SessionEngine::init(settings).await.unwrap();
+    let engine = init(settings).await.unwrap();
     works(&engine).await;
     let place = engine.place();
     assert!(place.contains("database 3"), "{place}");
@@ -83,10 +84,10 @@ async fn with_password_user_and_database() {
     let size = redis::cmd("DBSIZE");
     let keys: usize = size.query_async(&mut connection).await.unwrap();
     assert_eq!(keys, 1);
-    works(&SessionEngine::init(anna).await.unwrap()).await;
+    works(&init(anna).await.unwrap()).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r31_with_the_documented_rights_and_another_database() {
     let rights = "~session:* +ping +getex +get +pttl +set +pexpire +evalsha +eval +select";
     let user = [
@@ -100,14 +101,14 @@ async fn r31_with_the_documented_rights_and_another_database() {
         database: Some(2),
         ..on(&server)
     };
-    works(&SessionEngine::init(settings).await.unwrap()).await;
+    works(&init(settings).await.unwrap()).await;
     let mut admin = server.connection().await;
     let log = redis::cmd("ACL").arg("LOG").to_owned();
     let log: Vec<redis::Value> = log.query_async(&mut admin).await.unwrap();
     assert!(log.is_empty(), "{log:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_is_an_error_at_init_that_does_not_show_it() {
     let (server, anna) = with_users();
     let wrong = Some(Secret::from("wrong-one"));
@@ -123,7 +124,7 @@ async fn a_wrong_password_is_an_error_at_init_that_does_not_show_it() {
         on(&server),
     ] {
         let begun = Instant::now();
-        let error = SessionEngine::init(settings).await.unwrap_err();
+        let error = init(settings).await.unwrap_err();
         assert!(begun.elapsed() < Duration::from_secs(2));
         assert!(error.is_unavailable(), "{error}");
         let words = format!("{error} {error:?}");
@@ -143,18 +144,17 @@ fn over_tls_with_a_private_authority() {
     let server = RedisServer::start_tls();
     let child = |ca: Option<std::path::PathBuf>| {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-        child.args([
-            "--exact",
-            "connection::one_client_over_tls",
-            "--ignored",
-            "--nocapture",
-        ]);
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let test = format!("{module}::one_client_over_tls");
+        child.args(["--exact", &test, "--ignored", "--nocapture"]);
         child
             .env(CA, server.url())
             .env_remove("SSL_CERT_FILE")
             .env_remove("SSL_CERT_DIR");
         child.envs(ca.map(|ca| ("SSL_CERT_FILE", ca)));
         let output = child.output().unwrap();
+        let ran = String::from_utf8_lossy(&output.stdout).contains("running 1 test");
+        assert!(ran, "{test} is gone");
         (
             output.status.success(),
             String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -173,12 +173,12 @@ fn over_tls_with_a_private_authority() {
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     assert!(
-        runtime.block_on(SessionEngine::init(plain)).is_err(),
+        runtime.block_on(init(plain)).is_err(),
         "no silent plain text"
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "started by over_tls_with_a_private_authority, with its authority in SSL_CERT_FILE"]
 async fn one_client_over_tls() {
     let url = std::env::var(CA).unwrap();
@@ -187,12 +187,12 @@ async fn one_client_over_tls() {
         timeout: Duration::from_secs(5),
         ..Settings::from_url(&url).unwrap()
     };
-    let engine = SessionEngine::init(settings).await.unwrap();
+    let engine = init(settings).await.unwrap();
     works(&engine).await;
     assert!(engine.place().contains("rediss://"), "{}", engine.place());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn init_without_a_server_names_the_address_in_time() {
     let directory = tempfile::tempdir().unwrap();
     let nowhere = directory.path().join("nowhere.sock");
@@ -212,7 +212,7 @@ async fn init_without_a_server_names_the_address_in_time() {
     ];
     for settings in table {
         let begun = Instant::now();
-        let error = SessionEngine::init(settings.clone()).await.unwrap_err();
+        let error = init(settings.clone()).await.unwrap_err();
         assert!(
             begun.elapsed() < 2 * settings.timeout,
             "{:?}",
@@ -227,7 +227,7 @@ async fn init_without_a_server_names_the_address_in_time() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_black_hole_costs_no_more_than_the_deadline() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&server).await;
@@ -237,7 +237,7 @@ async fn a_black_hole_costs_no_more_than_the_deadline() {
         timeout,
         ..Settings::default()
     };
-    let engine = SessionEngine::init(settings).await.unwrap();
+    let engine = init(settings).await.unwrap();
     let session = engine.create().await.unwrap();
     proxy.black_hole(true);
     for _ in 0..3 {
@@ -254,7 +254,7 @@ async fn a_black_hole_costs_no_more_than_the_deadline() {
     works(&engine).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_forgets_its_scripts_costs_no_error() {
     let bench = Bench::new(Kind::Redis).await;
     let session = bench.session(&[("a", 1)]).await;
@@ -281,7 +281,7 @@ async fn a_restart_costs_no_error() {
         timeout: Duration::from_secs(20),
         ..on(&server)
     };
-    let engine = SessionEngine::init(settings).await.unwrap();
+    let engine = init(settings).await.unwrap();
     let session = engine.create().await.unwrap();
     for (n, ending) in (1..).zip([Ending::Crash, Ending::Shutdown, Ending::Crash]) {
         server.restart(ending);
@@ -293,7 +293,7 @@ async fn a_restart_costs_no_error() {
     }
     // Also when it is down for a while, and when the request is there first.
     server.stop(Ending::Crash);
-    let late = tokio::spawn({
+    let late = apart({
         let (engine, id) = (engine.clone(), id(&session));
         async move { engine.retrieve(&id).await }
     });
@@ -302,7 +302,7 @@ async fn a_restart_costs_no_error() {
     assert!(late.await.unwrap().unwrap().is_some());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_4_14_the_handle_does_not_disturb_the_sessions() {
     let bench = Bench::new(Kind::Redis).await;
     let session = bench.session(&[("a", 1)]).await;
@@ -363,30 +363,7 @@ async fn rule_4_14_the_handle_does_not_disturb_the_sessions() {
     );
 }
 
-/// A flush whose caller went away is carried out to its end.
-#[tokio::test]
-async fn rule_4_13_a_flush_once_begun_runs_to_its_end() {
-    let server = RedisServer::start();
-    let proxy = Proxy::to(&server).await;
-    let settings = Settings {
-        server: Some(proxy.url()),
-        timeout: Duration::from_secs(20),
-        ..Settings::default()
-    };
-    let engine = SessionEngine::init(settings).await.unwrap();
-    let session = engine.create().await.unwrap();
-    proxy.delay(Duration::from_millis(50));
-    session.set("a", 1).unwrap();
-    session.renew();
-    let impatient = tokio::time::timeout(Duration::from_millis(5), session.flush()).await;
-    assert!(impatient.is_err(), "the caller gave up before the reply");
-    // The next flush queues behind it; afterwards the hand is what was stored.
-    assert_eq!(session.flush().await.unwrap(), Flushed::Unchanged);
-    let again = engine.retrieve(&id(&session)).await.unwrap().unwrap();
-    assert_eq!(get(&again, "a"), Some(1));
-}
-
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r04_least_privilege_and_foreign_keys() {
     let server = RedisServer::start();
     let mut admin = server.connection().await;
@@ -403,7 +380,7 @@ async fn r04_least_privilege_and_foreign_keys() {
         password: Some(Secret::from("pw")),
         ..on(&server)
     };
-    let engine = SessionEngine::init(settings).await.unwrap();
+    let engine = init(settings).await.unwrap();
     let mut monitor = server.monitor();
     for n in 0..2_000 {
         // Names of foreign keys, among them those that have the shape of an id.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dancer_session::{Flushed, SessionEngine, Settings};
 use testbench::{Proxy, RedisServer};
 
+use super::{apart, init};
 use crate::bench::{get, id};
 
 struct Bench {
@@ -33,8 +34,8 @@ impl Bench {
             sock: Some(server.sock().to_owned()),
             ..settings
         };
-        let engine = SessionEngine::init(behind).await.unwrap();
-        let direct = SessionEngine::init(beside).await.unwrap();
+        let engine = init(behind).await.unwrap();
+        let direct = init(beside).await.unwrap();
         Self {
             server,
             proxy,
@@ -132,7 +133,7 @@ async fn r36_two_writers_and_every_fifth_reply_lost() {
     bench.proxy.lose_replies(every_fifth, usize::MAX);
     let writers = [&bench.engine, &bench.direct].map(|engine| {
         let (engine, id) = (engine.clone(), id(&session));
-        tokio::spawn(async move {
+        apart(async move {
             let (mut acknowledged, mut unknown) = (0, 0);
             for _ in 0..400 {
                 let session = engine.retrieve(&id).await.unwrap().unwrap();

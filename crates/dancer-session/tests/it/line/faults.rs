@@ -9,6 +9,7 @@ use testbench::{Proxy, RedisServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::{apart, init};
 use crate::bench::{get, id};
 
 fn behind(proxy: &Proxy, timeout: Duration) -> Settings {
@@ -46,7 +47,7 @@ async fn carried_out(server: &RedisServer, command: &str, before: u64) {
     while server.commands().await.calls(command) == before {}
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_4_4_no_grace_and_a_short_timeout_work_at_every_moment_of_a_second() {
     let server = RedisServer::start();
     let now = Arc::new(AtomicUsize::new(0));
@@ -84,8 +85,8 @@ async fn r36_an_update_that_may_have_been_stored_is_not_done_again() {
     let server = RedisServer::start();
     let proxy = Arc::new(Proxy::to(&server).await);
     let long = Duration::from_secs(20);
-    let engine = SessionEngine::init(behind(&proxy, long)).await.unwrap();
-    let direct = SessionEngine::init(beside(&server)).await.unwrap();
+    let engine = init(behind(&proxy, long)).await.unwrap();
+    let direct = init(beside(&server)).await.unwrap();
     let inc = |n: Option<u64>| n.unwrap_or(0) + 1;
     let session = direct.create().await.unwrap();
     session.update("n", inc).unwrap();
@@ -95,7 +96,7 @@ async fn r36_an_update_that_may_have_been_stored_is_not_done_again() {
     ours.update("n", inc).unwrap();
     let before = server.commands().await.calls("evalsha");
     lose_and_close(&proxy, "EVALSHA");
-    let flush = tokio::spawn({
+    let flush = apart({
         let ours = ours.clone();
         async move { ours.flush().await }
     });
@@ -119,10 +120,8 @@ async fn r36_an_update_that_may_have_been_stored_is_not_done_again() {
 async fn r07_a_renew_whose_reply_is_lost_makes_one_session_not_two() {
     let server = RedisServer::start();
     let proxy = Arc::new(Proxy::to(&server).await);
-    let engine = SessionEngine::init(behind(&proxy, Duration::from_secs(20)))
-        .await
-        .unwrap();
-    let direct = SessionEngine::init(beside(&server)).await.unwrap();
+    let engine = init(behind(&proxy, Duration::from_secs(20))).await.unwrap();
+    let direct = init(beside(&server)).await.unwrap();
     let session = direct.create().await.unwrap();
     session.set("old", 1).unwrap();
     session.renew();
@@ -134,7 +133,7 @@ async fn r07_a_renew_whose_reply_is_lost_makes_one_session_not_two() {
     let logs_out = direct.retrieve(&id(&session)).await.unwrap().unwrap();
     let before = server.commands().await.calls("evalsha");
     lose_and_close(&proxy, "EVALSHA");
-    let flush = tokio::spawn({
+    let flush = apart({
         let logs_in = logs_in.clone();
         async move { logs_in.flush().await }
     });
@@ -166,10 +165,10 @@ async fn r07_a_renew_whose_reply_is_lost_makes_one_session_not_two() {
 async fn r35_what_may_have_happened_is_never_called_not_applied() {
     let server = RedisServer::start();
     let proxy = Arc::new(Proxy::to(&server).await);
-    let engine = SessionEngine::init(behind(&proxy, Duration::from_millis(500)))
+    let engine = init(behind(&proxy, Duration::from_millis(500)))
         .await
         .unwrap();
-    let direct = SessionEngine::init(beside(&server)).await.unwrap();
+    let direct = init(beside(&server)).await.unwrap();
     for destroy in [true, false] {
         proxy.refuse(false);
         let session = match destroy {
@@ -204,11 +203,11 @@ async fn r35_what_may_have_happened_is_never_called_not_applied() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_destroy_that_could_not_be_stored_is_reported_and_still_pending() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&server).await;
-    let engine = SessionEngine::init(behind(&proxy, Duration::from_millis(300)))
+    let engine = init(behind(&proxy, Duration::from_millis(300)))
         .await
         .unwrap();
     let session = engine.create().await.unwrap();
@@ -226,12 +225,12 @@ async fn a_destroy_that_could_not_be_stored_is_reported_and_still_pending() {
     assert_eq!(session.keys(), ["b"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_line_connects_if_there_is_time() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&server).await;
     proxy.delay(Duration::from_millis(400));
-    let engine = SessionEngine::init(behind(&proxy, Duration::from_secs(20))).await;
+    let engine = init(behind(&proxy, Duration::from_secs(20))).await;
     assert!(engine.is_ok(), "{:?}", engine.err());
 }
 
@@ -255,7 +254,7 @@ async fn engine_on(answers: Answers) -> (SessionEngine, Arc<AtomicUsize>) {
         server,
         ..Settings::default()
     };
-    (SessionEngine::init(settings).await.unwrap(), connections)
+    (init(settings).await.unwrap(), connections)
 }
 
 async fn serve(mut client: TcpStream, answers: Answers, asked: Arc<AtomicUsize>) {
@@ -274,7 +273,7 @@ async fn serve(mut client: TcpStream, answers: Answers, asked: Arc<AtomicUsize>)
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r32_a_server_that_hangs_up_is_not_hammered() {
     let (engine, connections) = engine_on(|_| None).await;
     assert!(
@@ -291,7 +290,7 @@ async fn r32_a_server_that_hangs_up_is_not_hammered() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_still_loads_is_waited_for() {
     let loading: Answers = |n| match n {
         0..3 => Some(b"-LOADING Redis is loading the dataset in memory\r\n"),
@@ -306,7 +305,7 @@ async fn a_server_that_still_loads_is_waited_for() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_has_become_a_replica_is_left() {
     let readonly: Answers = |n| match n {
         0..2 => Some(b"-READONLY You can't write against a read only replica.\r\n"),
@@ -321,7 +320,7 @@ async fn a_server_that_has_become_a_replica_is_left() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r34_after_an_answer_of_the_wrong_kind_the_connection_is_not_used_any_more() {
     let strange: Answers = |n| match n {
         0 => Some(b":42\r\n"),
@@ -343,14 +342,14 @@ async fn r34_after_an_answer_of_the_wrong_kind_the_connection_is_not_used_any_mo
 async fn every_unavailability_says_why() {
     let server = RedisServer::start();
     let proxy = Proxy::to(&server).await;
-    let engine = SessionEngine::init(behind(&proxy, Duration::from_millis(200)))
+    let engine = init(behind(&proxy, Duration::from_millis(200)))
         .await
         .unwrap();
     let id = id(&engine.create().await.unwrap());
     proxy.black_hole(true);
     let requests = (0..6).map(|_| {
         let (engine, id) = (engine.clone(), id.clone());
-        tokio::spawn(async move { engine.retrieve(&id).await.unwrap_err().to_string() })
+        apart(async move { engine.retrieve(&id).await.unwrap_err().to_string() })
     });
     for request in requests.collect::<Vec<_>>() {
         let words = request.await.unwrap();
@@ -364,7 +363,7 @@ async fn r32_short_timeouts_recover_after_a_moment_without_a_network() {
     let proxy = Proxy::to(&server).await;
     let (engine, id) = loop {
         // So short a timeout may pass before a loaded machine answers.
-        let engine = SessionEngine::init(behind(&proxy, Duration::from_millis(90))).await;
+        let engine = init(behind(&proxy, Duration::from_millis(90))).await;
         if let Ok(engine) = engine
             && let Ok(session) = engine.create().await
         {
@@ -374,7 +373,7 @@ async fn r32_short_timeouts_recover_after_a_moment_without_a_network() {
     proxy.black_hole(true);
     let requests = (0..8).map(|_| {
         let (engine, id) = (engine.clone(), id.clone());
-        tokio::spawn(async move { engine.retrieve(&id).await.is_err() })
+        apart(async move { engine.retrieve(&id).await.is_err() })
     });
     for request in requests.collect::<Vec<_>>() {
         assert!(request.await.unwrap());
@@ -390,14 +389,14 @@ async fn r32_short_timeouts_recover_after_a_moment_without_a_network() {
 }
 
 /// The attempts grow, and their sum passes every bound of a clock if nobody limits them.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r32_a_long_timeout_ends_with_an_error_too() {
     let settings = Settings {
         server: Some("127.0.0.1:1".into()),
         timeout: Duration::from_secs(8),
         ..Settings::default()
     };
-    let outcome = tokio::spawn(SessionEngine::init(settings)).await;
+    let outcome = tokio::spawn(init(settings)).await;
     assert!(
         outcome
             .expect("it does not panic")
