@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 #![allow(missing_docs, reason = "the names of tests say what they hold")]
 
+mod adopt;
 mod bench;
 mod budget;
 mod contract;
