@@ -328,3 +328,344 @@ sub _refuse_reserved {
 }
 
 1;
+
+__END__
+
+=encoding utf8
+
+=head1 NAME
+
+Dancer::Session::Redis - sessions of a Dancer application in Redis, with the engine in Rust
+
+=head1 SYNOPSIS
+
+In F<config.yml>:
+
+    session: 'Redis'
+    redis_session:
+        sock: '/var/run/redis.sock'
+        expire: 3600
+
+In the application:
+
+    get '/' => sub { session counter => (session('counter') // 0) + 1 };
+
+    # exact, however many requests run side by side
+    get '/count' => sub { session->update(counter => sub { ($_[0] // 0) + 1 }) };
+
+    post '/login' => sub {
+        # ...
+        session user => $user;
+        session->renew;    # a new id: what leaked before is worth nothing now
+    };
+
+    post '/logout' => sub { session->destroy; redirect '/' };
+
+=head1 DESCRIPTION
+
+Keeps the sessions of an application of L<Dancer> 1 in Redis. It has the name, the settings, the
+methods, the keys and the payloads of the module of that name by its original authors, so that it can
+take its place without a change to the application, and go again: sessions that one has written the
+other one reads.
+
+What is different:
+
+=over 4
+
+=item *
+
+B<Fewer round trips.> Reading a session is one (C<GET>, and an C<EXPIRE> that is not waited for),
+writing it one.
+
+=item *
+
+B<Nothing is lost.> When two requests of a visitor run side by side, what each of them has changed is
+kept; see L</"Requests side by side">.
+
+=item *
+
+B<What has ended stays ended.> A request that was slower than a log-out can't bring the session back.
+
+=item *
+
+B<Ids that can't be guessed>: 40 digits from the operating system's generator.
+
+=item *
+
+B<Faults are told.> A server that does not answer costs an exception within C<timeout>, never a session
+that seems to be empty.
+
+=back
+
+=head1 SETTINGS
+
+Under C<redis_session> in F<config.yml>, in F<environments/*.yml>, or by
+C<< setting redis_session => {...} >>. They are looked at again with each session, so a change takes
+effect at once. C<sock> or C<server> is required.
+
+=over 4
+
+=item sock
+
+The path of the socket on which Redis listens. It wins over C<server>.
+
+=item server
+
+C<host:port>, C<host> (port 6379), or a URL: C<redis://user:password@host:6379/1>, C<rediss://> for
+TLS (the certificate is always verified), C<unix:///run/redis.sock?db=1>.
+
+=item password, username
+
+To log in to Redis. Default: no log-in; without C<username> the user C<default>.
+
+=item database
+
+The number of the database. Default: 0.
+
+=item expire
+
+For how many seconds a session may lie idle. Each read and each write starts this time again.
+Default: 900. Also in Dancer's form: C<2 hours>.
+
+=item debug
+
+1: tells on STDERR about every interaction with the server, and about what happens to sessions; no
+id, no value and no password is shown. Default: 0.
+
+=item lazy
+
+1: what a request sets is stored once, at its end, instead of with each C<< session key => $value >>;
+see L</"Lazy sessions">. Default: 0.
+
+=item lifetime
+
+For how many seconds a session lives at most, however busy it is, counted from its creation. Default:
+no such limit.
+
+=item timeout
+
+For how many seconds one operation may take, reconnecting included; then it dies as I<unavailable>.
+Fractions are allowed. Default: 1. Only looking up the name of a host can take longer.
+
+=item renew_grace
+
+For how many seconds after C<renew> or C<destroy> the old id is remembered, so that a slower request
+with the old cookie neither revives the session nor replaces the browser's newer cookie. Default: 30;
+0: not at all.
+
+=item touch_interval
+
+How many seconds of idle time may go unnoticed: a read extends the session only after so many. It
+spares Redis writes, and sessions end that much earlier. Default: 0.
+
+=item max_size
+
+How many bytes an encoded session may have. Default: 1048576 (1 MiB); at most 16777216.
+
+=item on_unreadable
+
+C<error> (the default): a session that is damaged or over a limit dies when it is read; C<anonymous>:
+its visitor gets a new one. What is stored stays in either case.
+
+=item allow_tied
+
+1: sessions may have tied variables, whose classes Perl calls whenever they are touched. Default: 0,
+they are refused when they are written and when they are read. Objects are always allowed.
+
+=item layout
+
+C<dancer> (the default): Storable under the id, as the original module has it. C<native>: JSON under a
+key that does not show the id, as the Rust crate has it by default; for the end of a migration. It
+holds data only, no objects.
+
+=item prefix
+
+What every key begins with, in the native layout. Default: C<session:>.
+
+=item class
+
+The class that stubs are blessed into. Default: the class of the engine, so that sub-classes need
+nothing.
+
+=back
+
+A key that is not known is ignored, with a warning that names the nearest one. So are empty values,
+and 0 for C<server>, C<sock>, C<password> and C<expire>, which mean that the key is not set.
+
+The cookie has Dancer's own settings: C<session_name> (default C<dancer.session>), C<session_expires>,
+C<session_domain>, C<session_secure>, C<session_is_http_only> (default 1), C<session_same_site>. Two
+are different from Dancer's own engines: C<session_same_site> is C<Lax> by default, since browsers
+refuse Dancer's C<None> without C<session_secure>; and with C<session_expires> the cookie is sent again
+whenever a session is read, so that it does not end while the session goes on.
+
+=head1 METHODS
+
+=head2 init
+
+Checks the settings and makes the first connection; Dancer calls it. It dies with C<redis_session is
+not defined>, C<redis_session must be a hash reference>, or C<redis_session should include either
+server or sock parameter>; with what is wrong about a value; or, within C<timeout>, because the server
+can't be reached.
+
+=head2 create
+
+    my $session = Dancer::Session::Redis->create;
+
+Makes a new session, stores it and returns it.
+
+=head2 retrieve
+
+    my $session = Dancer::Session::Redis->retrieve($id);
+
+Reads a session and extends its life by C<expire>. C<undef> if there is none; what has not the shape of
+an id is not even asked for. Of a session that was renewed or destroyed a moment ago (C<renew_grace>)
+it returns an empty one that has L</ended>. It dies as I<unavailable> or I<unreadable>.
+
+=head2 flush
+
+    $session->{cart}{apples} = 3;
+    $session->flush;
+
+Stores the session and returns it. Dancer calls it after each C<< session key => $value >>; call it
+after changes that Dancer does not see, as the one above. If the session has ended, nothing is stored;
+a warning says so, once.
+
+=head2 destroy
+
+Ends the session and returns 1. For the rest of the request there is no session: the next C<session>
+makes a new one, with a new id and cookie. If there is none, the browser is told to drop the cookie.
+It dies if it could not be done.
+
+=head2 renew
+
+    session user => $user;
+    session->renew;
+
+Gives the session a new id and the browser the new cookie, and returns the session, with all its
+data. The old id ends. Call it at every log-in, and wherever else rights change: an id that somebody
+knew before is worth nothing afterwards. If the session has ended meanwhile, a new one is made of what
+this request has set.
+
+=head2 update
+
+    my $now = session->update(counter => sub { my ($before) = @_; ($before // 0) + 1 });
+
+Makes the new value of an entry from the old one, stores the session, and returns the new value.
+Exact under any number of parallel requests: if another one was faster, the code is called again with
+the newer value. So it should do nothing but compute. It is given a copy. Returns nothing if the
+session has ended.
+
+=head2 ended
+
+Whether the session has ended, by this request or another one: then nothing is stored any more.
+
+=head2 redis
+
+    my $seconds = session->redis->ttl(session->id);
+    my @keys    = session->redis->keys('*');
+
+A connection to the same server and database, for whatever else there is to do: any command of Redis is
+a method. Replies are Perl's data, and arrays are lists where a list is asked for; C<info> returns a
+hash. An error of the server is an exception. It is not the connection that the sessions use, so
+nothing done with it disturbs them. When it is dead, the next command makes a new one. Arguments are
+bytes; characters beyond 255 become UTF-8. A command that waits, as C<blpop>, waits without a limit.
+
+=head1 Requests side by side
+
+A flush finds out whether another request was faster. If so, it compares what was read with what the
+session is now, key by key, and does the difference to what is stored by then: what only one of them
+has changed survives; of a key that both have changed, the one that is stored last. (The order of
+hashes, the UTF-8 flag, and a number in place of the same text are no changes.) Afterwards the object
+has the entries of the others, too. Values are never merged into each other: for a value that depends
+on the old one there is L</update>.
+
+That works for sessions that were created or retrieved. A copy, as C<dclone> makes one, is stored as a
+whole over a session that exists, with a warning.
+
+The keys C<id>, C<__created>, C<__owner>, C<__w> and C<__ended> are the engine's and can't be set.
+
+A request that takes longer than C<expire> without touching its session no longer revives it by
+writing to it: the session has ended, and C<flush> says so.
+
+=head1 Lazy sessions
+
+With C<lazy: 1> a request's session is stored once, when the application is done with the request: when
+its route has returned, or ended by C<halt>, C<redirect>, C<send_error> or an exception, after its own
+hooks, and before the first byte of the answer. Changes inside of values are found, too, without a
+C<flush>. If nothing has changed, nothing is written. If it can't be stored, the answer is that of an
+exception. C<flush>, C<renew>, C<update> and C<destroy> act at once. Outside of a request nothing is
+lazy.
+
+=head1 Processes
+
+A connection is never shared between processes: after a C<fork>, also of a server that loads the
+application first (C<starman --preload-app>), each process makes its own when it first needs it.
+Objects of sessions may be used on both sides. No thread is started.
+
+Signals wait until a call is over, which is C<timeout> at most.
+
+=head1 EXCEPTIONS
+
+They are texts, C<Dancer::Session::Redis: KIND: WHAT at FILE line LINE>, where C<KIND> is
+
+=over 4
+
+=item unavailable
+
+The server did not answer in time, or refused. Nothing was changed.
+
+=item unknown
+
+The answer to a change was lost, and nobody can tell whether it was carried out.
+
+=item unreadable
+
+A session is stored that can't be read. It was left as it is.
+
+=item refused
+
+The session can't be stored as it is: larger than C<max_size>, nested deeper than 128, with a tied
+variable.
+
+=item settings
+
+A value of C<redis_session> that can't be; the text names its key.
+
+=item command
+
+Redis has answered a command of L</redis> with an error.
+
+=item panic
+
+A fault of this module. Please report it.
+
+=back
+
+None of them shows an id, a value of a session, or a password.
+
+=head1 Security
+
+The keys are the ids, as in the original module: who reads Redis, its dump or its log can use them. Keep
+the database for sessions alone, and let a user of its own in. L<Storable> calls the classes of the
+objects that it thaws: who can write to the database can run code in the application. Before anything
+is thawed, the engine has checked the payload: its size and depth, and that it is the session of its
+id. A key that holds anything else is never changed, nor given an expiry.
+
+=head1 Installation
+
+    perl Makefile.PL && make && make test && make install
+
+builds the engine with C<cargo>, which needs Rust 1.88 or newer; afterwards it is not needed any more.
+Perl needs L<Dancer> 1, L<FFI::Platypus> 2 and L<Storable>: Debian's C<libdancer-perl> and
+C<libffi-platypus-perl>. The tests need C<redis-server> and the modules L<Redis>, L<Plack>, L<Starman>
+and L<Test::Exception>. C<perl Makefile.PL PROFILE=dev> builds faster, for who works on it.
+
+=head1 SEE ALSO
+
+L<Dancer>, L<Dancer::Session>. The guide to the migration of an application to Rust, F<docs/from-dancer.md>.
+
+=head1 LICENSE
+
+MIT or Apache 2.0, as you like.
+
+=cut
