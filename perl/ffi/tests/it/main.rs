@@ -2,4 +2,5 @@
 //! applications that share their sessions with Rust.
 
 mod distribution;
+mod installed;
 mod library;
