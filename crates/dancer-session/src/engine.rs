@@ -144,13 +144,39 @@ impl SessionEngine {
     /// [`is_unavailable`](Error::is_unavailable) when the server can't be reached within `timeout`;
     /// [`is_refused`](Error::is_refused) when the sessions do not live in Redis.
     pub async fn redis(&self) -> Result<MultiplexedConnection, Error> {
-        match &self.0.redis {
-            Some(store) => store.handle(self.deadline()).await,
-            None => Err(Error::refused(format!(
+        self.in_redis()?.handle(self.deadline()).await
+    }
+
+    /// Sends one command to the same server and database, over a connection that the sessions don't
+    /// use, and waits for the answer: until `within` has passed, or with `None` as long as it takes.
+    /// That is [`redis`](Self::redis) for an engine [without threads](EngineBuilder::without_threads).
+    ///
+    /// An error of the server's is a `Value` ([`ServerError`](redis::Value::ServerError)). Nothing is
+    /// sent twice, but for `PING`, which makes a new connection if it finds that there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`is_unavailable`](Error::is_unavailable): no connection within `timeout`, or no answer; then
+    /// the next command makes a new connection. [`is_refused`](Error::is_refused) as with `redis`.
+    pub async fn send(
+        &self,
+        command: &redis::Cmd,
+        within: Option<Duration>,
+    ) -> Result<redis::Value, Error> {
+        let moments = (
+            self.deadline(),
+            within.map(|within| Instant::now() + within),
+        );
+        self.in_redis()?.send_beside(command, moments).await
+    }
+
+    fn in_redis(&self) -> Result<&RedisStore, Error> {
+        self.0.redis.as_deref().ok_or_else(|| {
+            Error::refused(format!(
                 "no Redis connection to hand out: the sessions live in {}",
                 self.place()
-            ))),
-        }
+            ))
+        })
     }
 
     /// Makes a new session and stores it, empty.

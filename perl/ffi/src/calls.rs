@@ -46,25 +46,12 @@ fn open(mut parts: Parts<'_>) -> Result<Reply, Failure> {
         pairs.push((key, parts.text()?));
     }
     let (settings, warnings) = settings::read(class, pairs.into_iter())?;
-    if settings.debug {
-        tell_events();
-    }
     let timeout = settings.timeout.as_secs_f64();
     let number = engines::open(settings, tied)?;
     let reply = Reply::new("open")
         .with(number.to_string())
         .with(timeout.to_string());
     Ok(warnings.iter().fold(reply, Reply::with))
-}
-
-/// Shows the engine's events on STDERR.
-fn tell_events() {
-    let events = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
-    // A second engine with `debug` finds it done.
-    drop(events.try_init());
 }
 
 /// An id that a session has had since it was made, and the session: its id now, and its payload.

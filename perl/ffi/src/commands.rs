@@ -1,7 +1,9 @@
 //! Any command to Redis, on a connection that the sessions don't use; its reply as Perl's data.
 
+use std::time::Duration;
+
+use dancer_session::SessionEngine;
 use dancer_session::redis::{self, Value};
-use dancer_session::{Error, SessionEngine};
 use serde::ser::{Serialize, SerializeSeq as _, Serializer};
 
 use crate::message::{Failure, Parts, Reply};
@@ -9,7 +11,6 @@ use crate::message::{Failure, Parts, Reply};
 /// Sends a command, whose name and arguments are all that is left of the request.
 pub(crate) async fn send(engine: &SessionEngine, mut parts: Parts<'_>) -> Result<Reply, Failure> {
     let name = parts.text()?;
-    let mut connection = engine.redis().await?;
     let mut command = redis::Cmd::new();
     // `CLIENT` and `CLIENT GETNAME` are both names.
     for word in name.split_ascii_whitespace() {
@@ -18,15 +19,51 @@ pub(crate) async fn send(engine: &SessionEngine, mut parts: Parts<'_>) -> Result
     for argument in parts {
         command.arg(argument);
     }
-    let place = engine.place();
-    match connection.send_packed_command(&command).await {
-        Ok(Value::ServerError(error)) => Err(Failure::command(words(&error))),
-        Ok(value) => match storable::Document::of(&[Shown(&value)]).and_then(|it| it.encode()) {
+    match engine.send(&command, patience(engine, name)).await? {
+        Value::ServerError(error) => Err(Failure::command(words(&error))),
+        value => match frozen(&value) {
             Ok(frozen) => Ok(Reply::new("reply").with(frozen)),
             Err(error) => Err(Failure::refused(format!("{name}: {error}"))),
         },
-        Err(error) => Err(Error::unknown(format!("{name} at {place}: {error}")).into()),
     }
+}
+
+/// Commands whose answer may take its time, by how their names begin: those that wait for
+/// something, that run a program, or that look at all there is.
+const SLOW: [&str; 16] = [
+    "BLMOVE",
+    "BLMPOP",
+    "BLPOP",
+    "BRPOP",
+    "BZ",
+    "DEBUG",
+    "EVAL",
+    "FCALL",
+    "FLUSH",
+    "KEYS",
+    "MIGRATE",
+    "SAVE",
+    "SORT",
+    "SUBSCRIBE",
+    "WAIT",
+    "XREAD",
+];
+
+/// How long to wait for an answer.
+fn patience(engine: &SessionEngine, name: &str) -> Option<Duration> {
+    let name = name.to_ascii_uppercase();
+    let slow = SLOW.iter().any(|slow| name.starts_with(slow));
+    (!slow).then_some(engine.settings().timeout)
+}
+
+/// The limits of sessions don't hold for what the application asks for.
+fn frozen(value: &Value) -> Result<Vec<u8>, storable::Error> {
+    let limits = storable::Limits {
+        size: usize::MAX,
+        nodes: usize::MAX,
+        ..storable::Limits::default()
+    };
+    storable::Document::of_with(&[Shown(value)], limits)?.encode()
 }
 
 fn words(error: &redis::ServerError) -> String {

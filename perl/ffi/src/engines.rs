@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dancer_session::{Error, SessionEngine, Settings};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task;
+use tracing::dispatcher::{self, Dispatch};
 
 static ENGINES: Mutex<Vec<Engine>> = Mutex::new(Vec::new());
 
@@ -35,6 +37,8 @@ pub(crate) struct Live {
     engine: SessionEngine,
     process: u32,
     pub(crate) tied: Tied,
+    /// Who shows the engine's events, with `debug`.
+    events: Option<Dispatch>,
 }
 
 impl Live {
@@ -50,14 +54,34 @@ impl Live {
             engine,
             process: process::id(),
             tied,
+            events: settings.debug.then(on_stderr),
         })
     }
 
     /// Does something with the engine. What it has sent without waiting for an answer has left the
     /// process then, since the engine writes in the calling thread.
     pub(crate) fn run<T>(&self, work: impl AsyncFnOnce(&SessionEngine) -> T) -> T {
-        self.runtime.block_on(work(&self.engine))
+        let _told = self.events.as_ref().map(dispatcher::set_default);
+        self.runtime.block_on(async {
+            let done = work(&self.engine).await;
+            // Tasks that have got what they waited for run only when somebody lets them.
+            if self.runtime.metrics().num_alive_tasks() > FEW {
+                task::yield_now().await;
+            }
+            done
+        })
     }
+}
+
+/// So many tasks may wait for the next call: to let them run is a call of the kernel.
+const FEW: usize = 8;
+
+fn on_stderr() -> Dispatch {
+    let events = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
+    Dispatch::new(events.finish())
 }
 
 /// Makes an engine; returns its number.

@@ -91,7 +91,7 @@ sub freeze   { kill STOP => $_[0]{server}; return }
 sub unfreeze { kill CONT => $_[0]{server}; return }
 
 # Which commands the server has carried out since the last call, with the number
-# of each; those of scripts, and ours that look, are left out.
+# of each, those of scripts among them; ours that look are left out.
 sub commands {
     my ($self) = @_;
     my $client = $self->{looking} ||= $self->client;
@@ -110,6 +110,8 @@ sub commands {
 
 sub DESTROY {
     my ($self) = @_;
+    # The end of a test may be that of its server: the test's result stays.
+    local $?;
     $self->stop if $self->{owner} == $$;
     return;
 }

@@ -1,6 +1,7 @@
 //! Payloads in Redis. Each step of the contract is one command or one script; the connection is
 //! the business of [`link`].
 
+mod beside;
 mod command;
 mod line;
 mod link;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use redis::{ServerError, Value};
+use redis::{Cmd, ServerError, Value};
 
 use self::command::Command;
 pub(crate) use self::line::Threads;
@@ -54,11 +55,24 @@ impl RedisStore {
         self.link.handle(by).await
     }
 
+    /// A command of the application's; see [`Link::send_beside`].
+    pub(crate) async fn send_beside(
+        &self,
+        command: &Cmd,
+        moments: (Instant, Option<Instant>),
+    ) -> Result<Value, Error> {
+        self.link.send_beside(command, moments).await
+    }
+
     /// Asks for something. Asking twice does no harm, so a lost reply is asked for again.
     async fn read(&self, command: &Command<'_>, by: Instant) -> Result<Value, Error> {
         loop {
             match self.link.send(command, by).await {
                 Err(Failure::Lost(_)) if Instant::now() < by => {}
+                // Whether or not it was carried out, it has changed nothing.
+                Err(Failure::Lost(cause)) => {
+                    return Err(self.error(command, Failure::NotSent(cause)));
+                }
                 answer => return answer.map_err(|failure| self.error(command, failure)),
             }
         }

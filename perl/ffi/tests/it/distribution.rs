@@ -21,7 +21,20 @@ macro_rules! perl_tests {
 }
 
 perl_tests! {
+    app
+    configured
+    cookies
+    dropin
+    ended
+    faults
+    flush
+    fork
+    lazy
+    redis
+    session
     settings
+    starman
+    update
 }
 
 fn run(name: &str) {
@@ -39,6 +52,9 @@ fn run(name: &str) {
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name}.t:\n{text}\n{errors}");
+    // Whatever it returns.
+    let failed = text.lines().any(|line| line.starts_with("not ok "));
+    assert!(!failed, "{name}.t:\n{text}\n{errors}");
     let ran = text.lines().any(|line| line.starts_with("ok "));
     assert!(ran, "{name}.t has tested nothing:\n{text}\n{errors}");
 }

@@ -8,10 +8,10 @@ use Dancer::Cookie;
 use Dancer::Cookies;
 use Dancer::Session::Redis::Border;
 use Dancer::Session::Redis::Connection;
-use Dancer::Session::Redis::Lazy;
+use Dancer::Session::Redis::Request;
 use Dancer::SharedData;
 use Hash::Util::FieldHash qw(fieldhash);
-use Scalar::Util qw(blessed refaddr);
+use Scalar::Util qw(refaddr);
 use Storable   ();
 use Time::HiRes ();
 
@@ -24,10 +24,12 @@ our $VERSION = '1.0';
 #            a copy, as Storable's dclone makes one
 #   payload  what was read, or stored last: by it a flush knows whether another
 #            request was faster, and what this one has changed
+#   class    what it is stored as, if that has not our methods
 #   warned   that it has ended
+#   flushed  since it was read
 fieldhash my %HAND;
 
-# The cookies that were made here, and the responses that they are for.
+# The cookies that were made here, and so are on their way already.
 fieldhash my %SENT;
 
 # Keys that the engine keeps beside the entries.
@@ -44,7 +46,10 @@ sub init {
 
 sub redis {
     my ($self) = @_;
-    return Dancer::Session::Redis::Connection->new($self->_engine);
+    my $connection = Dancer::Session::Redis::Connection->new($self->_engine);
+    # Makes a new one if it is dead.
+    $connection->ping;
+    return $connection;
 }
 
 sub create {
@@ -59,7 +64,14 @@ sub retrieve {
     my $engine = $class->_engine;
     return undef if !defined $id || $id eq '';    ## no critic: in a list, too
     utf8::encode(my $text = $id);
-    my ($outcome, undef, $payload, $shown) = $engine->call('retrieve', $text);
+    if (my $failure = Dancer::Session::Redis::Request->failure) {
+        die $failure;    ## no critic: as it came
+    }
+    my ($outcome, undef, $payload, $shown) = eval { $engine->call('retrieve', $text) };
+    if (!defined $outcome) {
+        Dancer::Session::Redis::Request->remember_failure($@);
+        die $@;          ## no critic: as it came
+    }
     return undef if $outcome eq 'missing';        ## no critic
     if ($outcome eq 'ended') {
         # Not undef: Dancer would make a session then, and its cookie would
@@ -69,9 +81,10 @@ sub retrieve {
         return $ended;
     }
     my $self = _thaw($shown, $payload);
-    bless $self, $class if ref $self ne $class && !$self->isa(__PACKAGE__);
+    my $foreign = ref $self ne $class && !$self->isa(__PACKAGE__) ? ref $self : undef;
+    bless $self, $class if defined $foreign;
     delete @$self{@RESERVED};
-    $HAND{$self} = { is => 'stored', payload => $payload };
+    $HAND{$self} = { is => 'stored', payload => $payload, class => $foreign };
     return $self;
 }
 
@@ -107,7 +120,12 @@ sub renew {
         if (defined $hand->{payload}) { $hand->{is} = 'stored' }
         else                          { $self->_begin }
     }
-    $self->_flush('renew');
+    if ($self->_try('renew') eq 'ended') {
+        # This request has set nothing yet, and what the session had has ended.
+        %$self = ();
+        $self->_begin;
+        $self->_flush('plainly');
+    }
     $self->_follow($old) if $self->{id} ne $old;
     return $self;
 }
@@ -150,7 +168,7 @@ sub set_value {
 
 sub is_lazy {
     my $settings = setting('redis_session');
-    return ref $settings eq 'HASH' && $settings->{lazy} && Dancer::Session::Redis::Lazy->in_request;
+    return ref $settings eq 'HASH' && $settings->{lazy} && Dancer::Session::Redis::Request->under_way;
 }
 
 sub write_session_id {
@@ -159,14 +177,20 @@ sub write_session_id {
     my $session = (Dancer::SharedData->sessions || {})->{$name}{$id};
     # The browser may have a newer one.
     return if $session && $session->isa(__PACKAGE__) && $session->ended;
-    my $expires  = setting('session_expires');
-    my $response = refaddr(Dancer::SharedData->response);
-    if (my $cookie = Dancer::Cookies->cookies->{$name}) {
-        my $sent = ($SENT{$cookie} // 0) == $response;
-        return if scalar $cookie->value eq $id && ($sent || !$expires);
-    }
+    my $cookie = Dancer::Cookies->cookies->{$name};
+    # What the browser has already, it gets again at the end of the request.
+    return if $cookie && (scalar $cookie->value // '') eq $id;
+    $class->_send_cookie($id);
+    return;
+}
+
+# Tells the browser the id.
+sub _send_cookie {
+    my ($class, $id) = @_;
+    my $expires = setting('session_expires');
     $expires = Dancer::Cookie::_epoch_to_gmtstring(time + $expires)
         if $expires && $expires =~ /\A[0-9]+\z/;
+    my $name   = $class->session_name;
     my $cookie = Dancer::Cookie->new(
         name      => $name,
         value     => $id,
@@ -177,19 +201,33 @@ sub write_session_id {
         same_site => setting('session_same_site') // 'Lax',
         $expires ? (expires => $expires) : (),
     );
-    $SENT{$cookie} = $response;
+    $SENT{$cookie} = 1;
     Dancer::Cookies->set_cookie_object($name => $cookie);
     return;
 }
 
-# At the end of a request, with the setting `lazy`.
+# At the end of a request.
 sub finish {
     my ($self) = @_;
-    return if !$self->is_lazy;
     return if $self->_hand->{is} eq 'destroyed';
-    # Nothing was set in it: nobody has to be told.
-    return if $self->ended && 1 == keys %$self;
-    $self->_flush('changed');
+    # Of one that has ended and was left alone, nobody has to be told.
+    $self->_flush('changed') if $self->is_lazy && !($self->ended && 1 == keys %$self);
+    $self->_slide_cookie;
+    return;
+}
+
+# With `session_expires`, lets the browser keep the cookie as long again.
+sub _slide_cookie {
+    my ($self) = @_;
+    return if !setting('session_expires') || $self->ended;
+    my $cookie = Dancer::Cookies->cookies->{ $self->session_name };
+    return if !$cookie || $SENT{$cookie} || (scalar $cookie->value // '') ne $self->{id};
+    if (!$self->_hand->{flushed}) {
+        # Meanwhile another request may have given the browser a newer one, and only Redis knows.
+        my ($outcome) = $self->_engine->call('retrieve', _id_of($self));
+        return if $outcome ne 'stored';
+    }
+    $self->_send_cookie($self->{id});
     return;
 }
 
@@ -206,18 +244,27 @@ sub _engine {
     return Dancer::Session::Redis::Border->engine(ref $self || $self, $settings);
 }
 
+# Stores the session, or tells that it has ended; what became of it.
+sub _flush {
+    my ($self, @how) = @_;
+    my $outcome = $self->_try(@how);
+    Carp::carp('the session has ended, in this request or in another one: nothing was stored')
+        if $outcome eq 'ended' && !$self->_hand->{warned}++;
+    return $outcome;
+}
+
 # Stores the session; what became of it.  $how: `plainly`; `changed`, only if it
 # is not as it was read; `renew`; `exactly`, with the name of an entry that no
 # other request may have changed.
-sub _flush {
+sub _try {
     my ($self, $how, @name) = @_;
     my $hand = $self->_hand;
-    return $self->_tell_ended if $self->ended;
+    return 'ended' if $self->ended;
     Carp::carp('this session was neither created nor retrieved here (a copy?): it is stored over '
         . 'what another request may have changed, if it still exists')
         if $hand->{is} eq 'unknown';
     my $engine = $self->_engine;
-    my $frozen = Storable::freeze($self);
+    my $frozen = $self->_freeze;
     my ($outcome, $id, $payload, $shown, @names);
     if ($hand->{is} eq 'new') {
         ($outcome, $id, $payload) = $engine->call('create', $self->{id}, $frozen);
@@ -230,19 +277,23 @@ sub _flush {
     return $outcome if $outcome eq 'unchanged';
     if ($outcome eq 'ended') {
         $hand->{is} = 'ended';
-        return $self->_tell_ended;
+        return $outcome;
     }
     $self->{id} = $id;
-    @$hand{qw(is payload)} = ('stored', $payload);
+    @$hand{qw(is payload warned flushed)} = ('stored', $payload, 0, 1);
     $self->_take_over(_thaw($shown, $payload), @names) if @names;
     return $outcome;
 }
 
-sub _tell_ended {
+# As the class that it was read as.
+sub _freeze {
     my ($self) = @_;
-    Carp::carp('the session has ended, in this request or in another one: nothing was stored')
-        if !$self->_hand->{warned}++;
-    return 'ended';
+    my ($ours, $theirs) = (ref $self, $self->_hand->{class});
+    bless $self, $theirs if defined $theirs;
+    my $frozen = eval { Storable::freeze($self) };
+    my $reason = $@;
+    bless $self, $ours;
+    return $frozen // Carp::croak(_fault('refused', "the session can't be frozen", $reason));
 }
 
 # What is known of it.
@@ -251,8 +302,9 @@ sub _hand { return $HAND{ $_[0] } //= { is => 'unknown' } }
 # An id, under which nothing is stored yet.
 sub _begin {
     my ($self) = @_;
-    (undef, $self->{id}) = $self->_engine->call('id');
-    $HAND{$self} = { is => 'new' };
+    my $engine = $self->_engine;
+    (undef, $self->{id}) = $engine->call('id');
+    $HAND{$self} = { is => 'new', class => $engine->class };
     return;
 }
 
@@ -271,10 +323,14 @@ sub _take_over {
 sub _thaw {
     my ($shown, $payload) = @_;
     my $thawed = eval { Storable::thaw(length $shown ? $shown : $payload) };
-    return $thawed if blessed $thawed;
-    my $reason = $@ || 'Storable says nothing';
-    $reason =~ s/ at \S+ line [0-9]+\.?\n?\z//;
-    Carp::croak("Dancer::Session::Redis: unreadable: the session can't be thawed: $reason");
+    return $thawed // Carp::croak(_fault('unreadable', "the session can't be thawed", $@));
+}
+
+# The words of an exception, with what Storable says but where it says it.
+sub _fault {
+    my ($kind, $what, $reason) = @_;
+    $reason =~ s/(?:,? at \S+ line [0-9]+\.?)+\s*\z//;
+    return "Dancer::Session::Redis: $kind: $what: $reason";
 }
 
 # Dancer's table of this request's sessions, and the cookie, follow a new id.
@@ -478,14 +534,14 @@ C<dancer> (the default): Storable under the id, as the original module has it. C
 key that does not show the id, as the Rust crate has it by default; for the end of a migration. It
 holds data only, no objects.
 
+=item class
+
+The class that new sessions are stored as, for a Rust application or another Perl one. Default: that of
+the engine, so that sub-classes need nothing. A session that was read keeps the class it has.
+
 =item prefix
 
 What every key begins with, in the native layout. Default: C<session:>.
-
-=item class
-
-The class that stubs are blessed into. Default: the class of the engine, so that sub-classes need
-nothing.
 
 =back
 
@@ -567,8 +623,12 @@ Whether the session has ended, by this request or another one: then nothing is s
 A connection to the same server and database, for whatever else there is to do: any command of Redis is
 a method. Replies are Perl's data, and arrays are lists where a list is asked for; C<info> returns a
 hash. An error of the server is an exception. It is not the connection that the sessions use, so
-nothing done with it disturbs them. When it is dead, the next command makes a new one. Arguments are
-bytes; characters beyond 255 become UTF-8. A command that waits, as C<blpop>, waits without a limit.
+nothing done with it disturbs them. C<redis> looks whether it is alive (C<PING>, within C<timeout>) and
+makes a new one when it is not; a command does not look, so that C<multi> and the like work on a
+connection that was kept, and dies if it meets a dead one. Arguments are bytes; characters beyond 255
+become UTF-8. An answer is waited for as long as C<timeout> says, and without a limit that of a command
+that waits, runs a script or looks at all keys, such as C<blpop>, C<eval> and C<keys>; Perl handles no
+signal before it is there.
 
 =head1 Requests side by side
 
@@ -602,7 +662,7 @@ A connection is never shared between processes: after a C<fork>, also of a serve
 application first (C<starman --preload-app>), each process makes its own when it first needs it.
 Objects of sessions may be used on both sides. No thread is started.
 
-Signals wait until a call is over, which is C<timeout> at most.
+Perl handles a signal when a call is over, which is C<timeout> at most, but for a command of L</redis>.
 
 =head1 EXCEPTIONS
 

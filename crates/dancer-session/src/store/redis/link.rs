@@ -8,12 +8,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, ErrorKind, RedisError, ServerError, ServerErrorKind, Value};
+use redis::{Client, Cmd, ErrorKind, RedisError, ServerError, ServerErrorKind, Value};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{sleep, timeout_at};
 
+use super::beside::Beside;
 use super::command::Command;
-use super::line::{Line, Threads, shared};
+use super::line::{Line, Threads};
 use crate::{Error, Settings};
 
 /// Sends commands over the shared connection.
@@ -28,8 +29,8 @@ pub(super) struct Link {
     /// Held by who makes a new connection, so that an outage sees one attempt at a time, not one
     /// for each waiting request.
     connecting: AsyncMutex<()>,
-    /// What `redis()` hands out; see [`Link::handle`].
-    handle: AsyncMutex<Option<MultiplexedConnection>>,
+    /// For what is none of the sessions' business.
+    beside: Beside,
 }
 
 #[derive(Default)]
@@ -98,7 +99,7 @@ impl Link {
             current: Mutex::default(),
             losses: AtomicU32::new(0),
             connecting: AsyncMutex::new(()),
-            handle: AsyncMutex::new(None),
+            beside: Beside::default(),
         })
     }
 
@@ -172,31 +173,36 @@ impl Link {
 
     /// A connection besides the shared one, the same at each call as long as it answers.
     pub(super) async fn handle(&self, by: Instant) -> Result<MultiplexedConnection, Error> {
-        let unavailable = |words: &str| {
-            let place = &self.place;
-            Error::not_applied(format!(
-                "no separate connection to Redis at {place}: {words}"
-            ))
-        };
-        let made = async {
-            let mut handle = self.handle.lock().await;
-            // Taken out while it is tried: if it hangs, the next call makes a new one.
-            if let Some(mut there) = handle.take()
-                && redis::cmd("PING")
-                    .query_async::<()>(&mut there)
-                    .await
-                    .is_ok()
-            {
-                return Ok(handle.insert(there).clone());
-            }
-            let new = shared(&self.client, self.threads, by).await?;
-            Ok::<_, RedisError>(handle.insert(new).clone())
-        };
+        let made = self.beside.handle(&self.client, self.threads, by);
         match timeout_at(by.into(), made).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(unavailable(&error.to_string())),
-            Err(_) => Err(unavailable("no answer in time")),
+            Ok(Err(error)) => Err(self.none_beside(&error.to_string())),
+            Err(_) => Err(self.none_beside("no answer in time")),
         }
+    }
+
+    /// Sends a command over a connection besides the shared one, to which it connects until the
+    /// first moment; without the second one it waits for an answer as long as that takes.
+    pub(super) async fn send_beside(
+        &self,
+        command: &Cmd,
+        moments: (Instant, Option<Instant>),
+    ) -> Result<Value, Error> {
+        let sent = self
+            .beside
+            .send(&self.client, self.threads, command, moments);
+        let what = format!("a command of the application's to Redis at {}", self.place);
+        sent.await.map_err(|failure| match failure {
+            Failure::NotSent(words) => Error::not_applied(format!("{what}: {words}")),
+            failure => Error::unknown(format!("{what}: {failure}")),
+        })
+    }
+
+    fn none_beside(&self, words: &str) -> Error {
+        let place = &self.place;
+        Error::not_applied(format!(
+            "no separate connection to Redis at {place}: {words}"
+        ))
     }
 
     /// The shared connection; makes one if there is none, until `by`.

@@ -10,6 +10,8 @@ use FFI::Platypus 2.00;
 use FFI::Platypus::Buffer qw(buffer_to_scalar);
 use File::Basename ();
 use File::Spec     ();
+use Scalar::Util   ();
+use overload       ();
 
 our @CARP_NOT = map { "Dancer::Session::$_" } qw(Redis Redis::Connection);
 
@@ -57,18 +59,28 @@ sub _open {
     my ($class, $for, @pairs) = @_;
     my (%ours, @theirs);
     while (my ($key, $value) = splice @pairs, 0, 2) {
-        if   ($OURS{$key}) { $ours{$key} = $value }
-        else               { push @theirs, $key, $value }
+        if ($OURS{$key}) {
+            $ours{$key} = $value;
+            next;
+        }
+        # An object may have a text.
+        !ref $value || (Scalar::Util::blessed($value) && overload::Method($value, '""'))
+            or Carp::croak("Dancer::Session::Redis: settings: redis_session: $key is a reference, expected text");
+        push @theirs, $key, $value;
     }
     my $tied = $ours{allow_tied} ? 1 : 0;
     my ($opened, $number, $timeout, @warnings) =
         _exchange('open', $for, $tied, map { _text($_) } @theirs);
     Carp::carp($_) for map { _characters($_) } @warnings;
-    return bless { number => $number, timeout => $timeout }, $class;
+    my %theirs = @theirs;
+    return bless { number => $number, timeout => $timeout, class => $theirs{class} }, $class;
 }
 
 # For how many seconds an operation may go on.
 sub timeout { return $_[0]{timeout} }
+
+# As what new sessions are stored, if that is set.
+sub class { return $_[0]{class} }
 
 # What became of it, and what there is to know; dies of an error.
 sub call {
@@ -97,6 +109,8 @@ sub _text {
 sub _characters {
     my ($text) = @_;
     utf8::decode($text);
+    # So that it can be printed anywhere.
+    $text =~ s/\x{2026}/.../g;
     return $text;
 }
 

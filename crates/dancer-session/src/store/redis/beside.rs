@@ -1,0 +1,82 @@
+//! Connections besides the one that the sessions use, for whatever else an application has to do:
+//! nothing that is done with them disturbs a session.
+
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use redis::{Client, Cmd, RedisError, RedisResult, Value};
+use tokio::sync::Mutex;
+
+use super::line::{Line, Threads, shared};
+use super::link::Failure;
+
+/// Each is made when it is first asked for.
+#[derive(Default)]
+pub(super) struct Beside {
+    handle: Mutex<Option<MultiplexedConnection>>,
+    line: Mutex<Option<Line>>,
+}
+
+/// Longer than anybody waits.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+impl Beside {
+    /// The same connection at each call, as long as it answers.
+    pub(super) async fn handle(
+        &self,
+        client: &Client,
+        threads: Threads,
+        by: Instant,
+    ) -> RedisResult<MultiplexedConnection> {
+        let mut handle = self.handle.lock().await;
+        // Taken out while it is tried: if it hangs, the next call makes a new one.
+        if let Some(mut there) = handle.take()
+            && redis::cmd("PING")
+                .query_async::<()>(&mut there)
+                .await
+                .is_ok()
+        {
+            return Ok(handle.insert(there).clone());
+        }
+        let new = shared(client, threads, by).await?;
+        Ok(handle.insert(new).clone())
+    }
+
+    /// Sends one command. A `PING` that finds a dead connection makes a new one; after any other
+    /// command that meets one, nobody knows what became of it.
+    pub(super) async fn send(
+        &self,
+        client: &Client,
+        threads: Threads,
+        command: &Cmd,
+        (connected, answered): (Instant, Option<Instant>),
+    ) -> Result<Value, Failure> {
+        let answered = answered.unwrap_or_else(|| Instant::now() + FOREVER);
+        let mut line = self.line.lock().await;
+        if let Some(mut there) = line.take() {
+            match there.send(command, answered).await {
+                Err(error) if error.is_timeout() || !is_ping(command) => return Err(lost(&error)),
+                Err(_) => {}
+                Ok(reply) => {
+                    *line = Some(there);
+                    return Ok(reply);
+                }
+            }
+        }
+        let new = Line::connect(client, threads, connected).await;
+        let mut new = new.map_err(|error| Failure::NotSent(error.to_string()))?;
+        let reply = new.send(command, answered).await;
+        let reply = reply.map_err(|error| lost(&error))?;
+        *line = Some(new);
+        Ok(reply)
+    }
+}
+
+fn lost(error: &RedisError) -> Failure {
+    Failure::Lost(error.to_string())
+}
+
+fn is_ping(command: &Cmd) -> bool {
+    let first = command.args_iter().next();
+    matches!(first, Some(redis::Arg::Simple(word)) if word.eq_ignore_ascii_case(b"PING"))
+}
