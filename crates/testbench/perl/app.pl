@@ -1,8 +1,10 @@
 # Purpose: a Dancer application whose sessions other programs share.  Every
 # answer is text/plain; a failure in a route is told to STDERR.
-# Run: REDIS_SOCK=/run/redis.sock LISTEN=127.0.0.1:4100 perl -Ilib app.pl
+# Run: REDIS_SOCK=/run/redis.sock LISTEN=127.0.0.1:4100 perl -Istand_in -Ilib app.pl
+# with the directory of another Dancer::Session::Redis in place of stand_in.
 # Also from the environment: WORKERS (processes, default 2), REDIS_SERVER (in
-# place of the socket), REDIS_EXPIRE (seconds, default 900), and in capitals
+# place of the socket), REDIS_EXPIRE (seconds, default 900), REDIS_TIMEOUT
+# (seconds, not known to the stand-in), and in capitals
 # what Dancer calls its settings of the cookie: SESSION_NAME, SESSION_EXPIRES,
 # SESSION_DOMAIN, SESSION_SECURE, SESSION_IS_HTTP_ONLY, SESSION_SAME_SITE.
 use strict;
@@ -24,7 +26,7 @@ configure();
 sub configure {
     set content_type => 'text/plain';
     set charset      => 'utf-8';
-    my %redis = (sock => $ENV{REDIS_SOCK}, server => $ENV{REDIS_SERVER}, expire => $ENV{REDIS_EXPIRE});
+    my %redis = map { $_ => $ENV{"REDIS_\U$_"} } qw(sock server expire timeout);
     set redis_session => { map { $_ => $redis{$_} } grep { defined $redis{$_} } keys %redis };
     for my $setting (map { "session_$_" } qw(name expires domain secure is_http_only same_site)) {
         set $setting => $ENV{ uc $setting } if defined $ENV{ uc $setting };
@@ -62,13 +64,28 @@ get '/slow_count' => sub {
     session counter => $counter + 1;
 };
 
-# Makes the file `gate`.read and goes on when there is a file `gate`.write.
+# These read, wait at the gate, and write; a gate is the beginning of the names
+# of two files.
 get '/held_count' => sub {
-    my ($counter, $gate) = (session('counter') // 0, param('gate'));
-    open my $told, '>', "$gate.read" or die "cannot write $gate.read: $!";
-    sleep 0.005 until -e "$gate.write";
+    my $counter = session('counter') // 0;
+    wait_at(param('gate'));
     session counter => $counter + 1;
 };
+get '/held_set/:name' => sub {
+    session;
+    wait_at(param('gate'));
+    session param('name') => 'held';
+};
+
+# Not with the stand-in, nor are the next two. Only the first try waits.
+get '/held_update' => sub {
+    my $gate = param('gate');
+    session->update(counter => sub { wait_at($gate) if !-e "$gate.write"; ($_[0] // 0) + 1 });
+};
+get '/update' => sub {
+    session->update(counter => sub { ($_[0] // 0) + 1 });
+};
+post '/renew' => sub { session->renew->id };
 
 post '/object' => sub {
     my @entries = My::Basket::entries();
@@ -86,6 +103,14 @@ get '/whoami'  => sub { session('user') // 'nobody' };
 any qr{.*} => sub { status 404; 'there is no such route' };
 
 serve();
+
+# Makes the file `gate`.read and goes on when there is a file `gate`.write.
+sub wait_at {
+    my ($gate) = @_;
+    open my $told, '>', "$gate.read" or die "cannot write $gate.read: $!";
+    sleep 0.005 until -e "$gate.write";
+    return;
+}
 
 sub serve {
     my $runner = Plack::Runner->new;

@@ -2,14 +2,14 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::RedisServer;
 use crate::door::free_port;
 use crate::supervisor::{self, Program, Supervisor, new_directory};
+use crate::{Gate, RedisServer};
 
 /// The application of `perl/app.pl`, whose routes stand there, on a port of its own.
 ///
@@ -33,8 +33,18 @@ impl DancerApp {
     /// The same with more environment, such as `[("WORKERS", "4"), ("SESSION_NAME", "shop")]`; it
     /// wins over ours. What the application looks at is said at the top of `perl/app.pl`.
     pub fn start_with(server: &RedisServer, environment: &[(&str, &str)]) -> DancerApp {
+        DancerApp::start_on(server, &[perl().join("stand_in")], environment)
+    }
+
+    /// The same on the `Dancer::Session::Redis` of these directories, in place of the stand-in for
+    /// the original module.
+    pub fn start_on(
+        server: &RedisServer,
+        include: &[PathBuf],
+        environment: &[(&str, &str)],
+    ) -> DancerApp {
         for _ in 0..20 {
-            match DancerApp::launch(server.sock(), environment) {
+            match DancerApp::launch(server.sock(), include, environment) {
                 Ok(app) => return app,
                 // Someone was faster between our look at the port and the application's.
                 Err(log) if log.contains("Address already in use") => {}
@@ -59,9 +69,14 @@ impl DancerApp {
         self.pid
     }
 
-    /// A directory that ends with the application, for its log and for gates of `/held_count`.
+    /// A directory that ends with the application, for its log and its gates.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// A gate of this name, which only one request should have.
+    pub fn gate(&self, name: &str) -> Gate {
+        Gate::new(self.directory().join(name))
     }
 
     /// What it has said on its STDERR so far: why a route has failed, and Perl's warnings.
@@ -72,10 +87,13 @@ impl DancerApp {
 
 impl DancerApp {
     /// An application that answers, or the log of one that does not.
-    fn launch(sock: &Path, extra: &[(&str, &str)]) -> Result<DancerApp, String> {
+    fn launch(
+        sock: &Path,
+        include: &[PathBuf],
+        extra: &[(&str, &str)],
+    ) -> Result<DancerApp, String> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let directory = new_directory();
-        let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("perl");
         let path = |path: &Path| path.display().to_string();
         let own = [
             ("REDIS_SOCK", path(sock)),
@@ -84,16 +102,15 @@ impl DancerApp {
         ];
         let extra = extra.iter().map(|&(name, value)| (name, value.to_owned()));
         let environment = own.into_iter().chain(extra);
+        let lib = perl().join("lib");
+        let include = include.iter().chain([&lib]);
+        let include = include.flat_map(|it| ["-I".to_owned(), path(it)]);
         let mut supervisor = Supervisor::new(
             directory.path(),
             Program {
                 name: "perl",
                 packages: PACKAGES,
-                arguments: vec![
-                    "-I".to_owned(),
-                    path(&home.join("lib")),
-                    path(&home.join("app.pl")),
-                ],
+                arguments: include.chain([path(&perl().join("app.pl"))]).collect(),
                 environment: environment
                     .map(|(name, value)| (name.to_owned(), value))
                     .collect(),
@@ -110,6 +127,11 @@ impl DancerApp {
             pid,
         })
     }
+}
+
+/// The application, its `lib/`, which Dancer puts before all others, and the stand-in beside it.
+fn perl() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("perl")
 }
 
 /// Whether the application that this process leads answers here, and no stranger on the same port.

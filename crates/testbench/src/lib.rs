@@ -2,15 +2,17 @@
 //!
 //! [`RedisServer`] is a real `redis-server` that lives as long as its test and no longer;
 //! [`Proxy`] stands between a client and such a server and breaks what passes.
-//! [`DancerApp`] is a Dancer application, in Perl, whose sessions live in such a server, and
-//! [`Visitor`] asks it and others. [`Chromium`] is a real browser. Everything here panics, in words,
-//! when the bench itself does not work: a test could do nothing better with an error.
+//! [`DancerApp`] is a Dancer application, in Perl, whose sessions live in such a server, with
+//! [`Gate`]s that hold its requests, and [`Visitor`] asks it and others. [`Chromium`] is a real
+//! browser. Everything here panics, in words, when the bench itself does not work: a test could do
+//! nothing better with an error.
 
 mod certificates;
 mod chromium;
 mod commands;
 mod dancer;
 mod door;
+mod gate;
 mod inspection;
 mod monitor;
 mod proxy;
@@ -22,6 +24,7 @@ mod wire;
 pub use chromium::Chromium;
 pub use commands::Commands;
 pub use dancer::DancerApp;
+pub use gate::Gate;
 pub use monitor::Monitor;
 pub use proxy::Proxy;
 pub use server::{Ending, RedisServer};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -47,24 +48,29 @@ impl Visitor {
         path: &str,
         form: &[(&str, &str)],
     ) -> Answer {
+        self.try_ask(address, method, path, form)
+            .await
+            .expect("the application answers")
+    }
+
+    /// The same of an application that may end meanwhile: an answer that was cut off is an error.
+    pub async fn try_ask(
+        &self,
+        address: SocketAddr,
+        method: &str,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> io::Result<Answer> {
         let request = self.request(method, path, &encoded(form));
-        let mut stream = TcpStream::connect(address)
-            .await
-            .expect("the application takes a connection");
-        stream
-            .write_all(request.as_bytes())
-            .await
-            .expect("the application takes a request");
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
-        stream
-            .read_to_end(&mut answer)
-            .await
-            .expect("the application answers");
-        let answer = parse(&String::from_utf8_lossy(&answer));
+        stream.read_to_end(&mut answer).await?;
+        let answer = parse(&answer)?;
         for cookie in &answer.cookies {
             self.take(cookie);
         }
-        answer
+        Ok(answer)
     }
 
     /// The value of this cookie.
@@ -116,18 +122,29 @@ fn ok(path: &str, answer: Answer) -> String {
     answer.text
 }
 
-fn parse(answer: &str) -> Answer {
-    let (head, text) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+fn parse(answer: &[u8]) -> io::Result<Answer> {
+    let cut_off = || io::Error::from(io::ErrorKind::UnexpectedEof);
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let (head, text) = answer.split_at(end.ok_or_else(cut_off)?);
+    let (head, text) = (String::from_utf8_lossy(head), &text[4..]);
     let mut lines = head.lines();
     let status = lines.next().and_then(|line| line.split(' ').nth(1));
     let status = status.and_then(|code| code.parse().ok());
     let headers = lines.filter_map(|line| line.split_once(": "));
-    let cookies = headers.filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
-    Answer {
-        status: status.expect("an answer begins with a status"),
-        cookies: cookies.map(|(_, value)| value.to_owned()).collect(),
-        text: text.to_owned(),
+    let of = |wanted: &'static str| {
+        let ours = headers.clone();
+        let ours = ours.filter(move |(name, _)| name.eq_ignore_ascii_case(wanted));
+        ours.map(|(_, value)| value.to_owned())
+    };
+    let length = of("content-length").next();
+    if length.is_some_and(|length| length.parse() != Ok(text.len())) {
+        return Err(cut_off());
     }
+    Ok(Answer {
+        status: status.expect("an answer begins with a status"),
+        cookies: of("set-cookie").collect(),
+        text: String::from_utf8_lossy(text).into_owned(),
+    })
 }
 
 fn encoded(form: &[(&str, &str)]) -> String {

@@ -1,6 +1,5 @@
 //! The Dancer application keeps its sessions in Redis the way the manual says.
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -8,7 +7,6 @@ use std::thread;
 use std::time::Duration;
 
 use testbench::{DancerApp, RedisServer, Visitor};
-use tokio::time::sleep;
 
 use crate::ask;
 
@@ -80,15 +78,13 @@ async fn a_held_request_writes_what_it_read() {
     let visitor = Visitor::default();
     visitor.get(app.address(), "/count").await;
 
-    let gate = app.directory().join("gate").display().to_string();
+    let gate = app.gate("gate");
     let (address, slow) = (app.address(), visitor.clone());
-    let path = format!("/held_count?gate={gate}");
+    let path = gate.before("/held_count");
     let held = tokio::spawn(async move { slow.get(address, &path).await });
-    while !Path::new(&format!("{gate}.read")).exists() {
-        sleep(Duration::from_millis(1)).await;
-    }
+    gate.reached().await;
     assert_eq!(visitor.get(app.address(), "/count").await, "2");
-    fs::write(format!("{gate}.write"), "").unwrap();
+    gate.open();
     assert_eq!(held.await.unwrap(), "2", "Dancer's lost update");
     assert_eq!(visitor.get(app.address(), "/get/counter").await, "2");
 }

@@ -1,35 +1,29 @@
 //! F23 in its short form: workers of Dancer's and Rust on the same sessions. What Rust could see of
 //! Perl's changes it never loses; what Perl does by itself is Perl's, and is shown here as it is.
 
-use std::path::Path as File;
+use testbench::Gate;
 
 use super::*;
 
 /// Lets a request to Perl read, and holds it there until `release`.
 struct Held {
-    gate: std::path::PathBuf,
+    gate: Gate,
     request: JoinHandle<String>,
 }
 
 impl Held {
     async fn hold(both: &Both, visitor: &Visitor, name: &str) -> Self {
-        let gate = both.perl.directory().join(name);
+        let gate = both.perl.gate(name);
         let (visitor, address) = (visitor.clone(), both.perl.address());
-        let path = format!("/held_count?gate={}", gate.display());
+        let path = gate.before("/held_count");
         let request = tokio::spawn(async move { visitor.get(address, &path).await });
-        exists(&gate.with_extension("read")).await;
+        gate.reached().await;
         Self { gate, request }
     }
 
     async fn release(self) -> String {
-        std::fs::write(self.gate.with_extension("write"), "").unwrap();
+        self.gate.open();
         self.request.await.unwrap()
-    }
-}
-
-async fn exists(file: &File) {
-    while !file.exists() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
