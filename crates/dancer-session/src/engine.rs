@@ -59,6 +59,8 @@ struct Inner {
     /// The same store, if it is Redis: only that has connections to hand out.
     redis: Option<Arc<RedisStore>>,
     codec: Codec,
+    /// What the entries of a new session are.
+    empty: Entries,
     lifetime: Lifetime,
     clock: Clock,
     entropy: Entropy,
@@ -427,7 +429,7 @@ impl SessionEngine {
 
     /// What the entries of a new session are, before anything is set.
     pub(crate) fn no_entries(&self) -> Entries {
-        self.0.codec.empty()
+        self.0.empty.clone()
     }
 
     pub(crate) fn codec(&self) -> &Codec {

@@ -99,10 +99,12 @@ impl EngineBuilder {
         redis: Option<Arc<RedisStore>>,
     ) -> SessionEngine {
         self.settings.cookie.settle(self.settings.layout);
+        let codec = Codec::new(&self.settings);
         SessionEngine(Arc::new(Inner {
             store,
             redis,
-            codec: Codec::new(&self.settings),
+            empty: codec.empty(),
+            codec,
             lifetime: Lifetime::new(&self.settings),
             clock: self.clock,
             entropy: self.entropy,

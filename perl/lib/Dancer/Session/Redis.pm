@@ -29,8 +29,14 @@ our $VERSION = '1.0';
 #   flushed  since it was read
 fieldhash my %HAND;
 
+# The engines by class and settings, in whatever order these are.
+my %ENGINES;
+
 # The cookies that were made here, and so are on their way already.
 fieldhash my %SENT;
+
+# What such a session may be, when nothing is stored any more.
+my %OVER = (ended => 1, destroyed => 1);
 
 # Keys that the engine keeps beside the entries.
 my @RESERVED = qw(__created __ended __owner __w);
@@ -38,7 +44,7 @@ my %RESERVED = map { $_ => 1 } 'id', @RESERVED;
 
 sub init {
     my ($self, @arguments) = @_;
-    $self->_engine;
+    _engine($self);
     # Before Dancer makes an id, which could be guessed.
     $self->_begin if !$self->{id};
     return $self->SUPER::init(@arguments);
@@ -46,7 +52,7 @@ sub init {
 
 sub redis {
     my ($self) = @_;
-    my $connection = Dancer::Session::Redis::Connection->new($self->_engine);
+    my $connection = Dancer::Session::Redis::Connection->new(_engine($self));
     # Makes a new one if it is dead.
     $connection->ping;
     return $connection;
@@ -61,31 +67,27 @@ sub create {
 sub retrieve {
     my ($class, $id) = @_;
     $class = ref $class || $class;
-    my $engine = $class->_engine;
+    my $engine = _engine($class);
     return undef if !defined $id || $id eq '';    ## no critic: in a list, too
-    utf8::encode(my $text = $id);
-    if (my $failure = Dancer::Session::Redis::Request->failure) {
-        die $failure;    ## no critic: as it came
-    }
-    my ($outcome, undef, $payload, $shown) = eval { $engine->call('retrieve', $text) };
-    if (!defined $outcome) {
-        Dancer::Session::Redis::Request->remember_failure($@);
-        die $@;          ## no critic: as it came
+    utf8::encode($id);
+    my ($outcome, undef, $payload, $shown) = $engine->call('retrieve', $id);
+    if ($outcome eq 'stored') {
+        my $self = _thaw($shown, $payload);
+        delete @$self{@RESERVED};
+        my %hand = (is => 'stored', payload => $payload);
+        if (ref $self ne $class && !$self->isa(__PACKAGE__)) {
+            $hand{class} = ref $self;
+            bless $self, $class;
+        }
+        $HAND{$self} = \%hand;
+        return $self;
     }
     return undef if $outcome eq 'missing';        ## no critic
-    if ($outcome eq 'ended') {
-        # Not undef: Dancer would make a session then, and its cookie would
-        # replace the newer one that the browser may have.
-        my $ended = $class->new(id => $id);
-        $HAND{$ended} = { is => 'ended' };
-        return $ended;
-    }
-    my $self = _thaw($shown, $payload);
-    my $foreign = ref $self ne $class && !$self->isa(__PACKAGE__) ? ref $self : undef;
-    bless $self, $class if defined $foreign;
-    delete @$self{@RESERVED};
-    $HAND{$self} = { is => 'stored', payload => $payload, class => $foreign };
-    return $self;
+    # Not undef: Dancer would make a session then, and its cookie would replace
+    # the newer one that the browser may have.
+    my $ended = $class->new(id => $id);
+    $HAND{$ended} = { is => 'ended' };
+    return $ended;
 }
 
 sub flush {
@@ -99,7 +101,7 @@ sub destroy {
     my $hand    = $self->_hand;
     my $outcome = $hand->{is};
     if ($outcome eq 'stored' || $outcome eq 'unknown') {
-        ($outcome) = $self->_engine->call('destroy', _id_of($self), $hand->{payload} // '');
+        ($outcome) = _engine($self)->call('destroy', _id_of($self), $hand->{payload} // '');
     }
     # The cookie of a session that another request has renewed is a newer one.
     $self->_leave_request if $outcome ne 'ended';
@@ -133,7 +135,7 @@ sub renew {
 sub update {
     my ($self, $key, $new) = @_;
     _refuse_reserved($key);
-    my $until = Time::HiRes::time() + $self->_engine->timeout;
+    my $until = Time::HiRes::time() + _engine($self)->timeout;
     for (my $tries = 1;; $tries++) {
         my ($there, $old) = (exists $self->{$key}, $self->{$key});
         my $value = $new->(ref $old ? Storable::dclone($old) : $old);
@@ -157,7 +159,7 @@ sub update {
 
 sub ended {
     my ($self) = @_;
-    return $self->_hand->{is} =~ /\A(?:ended|destroyed)\z/ ? 1 : 0;
+    return $OVER{ $self->_hand->{is} } // 0;
 }
 
 sub set_value {
@@ -224,7 +226,7 @@ sub _slide_cookie {
     return if !$cookie || $SENT{$cookie} || (scalar $cookie->value // '') ne $self->{id};
     if (!$self->_hand->{flushed}) {
         # Meanwhile another request may have given the browser a newer one, and only Redis knows.
-        my ($outcome) = $self->_engine->call('retrieve', _id_of($self));
+        my ($outcome) = _engine($self)->call('retrieve', _id_of($self));
         return if $outcome ne 'stored';
     }
     $self->_send_cookie($self->{id});
@@ -232,16 +234,22 @@ sub _slide_cookie {
 }
 
 # The engine for the settings as they are now; Carp finds the application's
-# line.
+# line.  This is done each time, so it is short where nothing has changed.
 sub _engine {
-    my ($self) = @_;
-    my $settings = setting('redis_session')
+    my ($self)   = @_;
+    my $class    = ref $self || $self;
+    my $settings = setting('redis_session');
+    # What is undefined is as good as empty here.
+    no warnings 'uninitialized';    ## no critic
+    my $key = ref $settings eq 'HASH' ? join "\0", $class, %$settings : '';
+    return $ENGINES{$key} if $ENGINES{$key};
+    $settings
         or Carp::croak('redis_session is not defined');
     ref $settings eq 'HASH'
         or Carp::croak('redis_session must be a hash reference');
     $settings->{sock} || $settings->{server}
         or Carp::croak('redis_session should include either server or sock parameter');
-    return Dancer::Session::Redis::Border->engine(ref $self || $self, $settings);
+    return $ENGINES{$key} = Dancer::Session::Redis::Border->engine($class, $settings);
 }
 
 # Stores the session, or tells that it has ended; what became of it.
@@ -258,21 +266,23 @@ sub _flush {
 # other request may have changed.
 sub _try {
     my ($self, $how, @name) = @_;
-    my $hand = $self->_hand;
-    return 'ended' if $self->ended;
+    my $hand = $HAND{$self} || $self->_hand;
+    my $is   = $hand->{is};
+    return 'ended' if $OVER{$is};
     Carp::carp('this session was neither created nor retrieved here (a copy?): it is stored over '
         . 'what another request may have changed, if it still exists')
-        if $hand->{is} eq 'unknown';
-    my $engine = $self->_engine;
-    my $frozen = $self->_freeze;
+        if $is eq 'unknown';
+    my $engine = _engine($self);
+    my $frozen = _freeze($self, $hand->{class});
     my ($outcome, $id, $payload, $shown, @names);
-    if ($hand->{is} eq 'new') {
+    if ($is eq 'new') {
         ($outcome, $id, $payload) = $engine->call('create', $self->{id}, $frozen);
     }
     else {
+        utf8::encode(my $text = $self->{id} // '');
         utf8::encode($_) for @name;
         ($outcome, $id, $payload, $shown, @names) =
-            $engine->call('flush', _id_of($self), $hand->{payload} // '', $frozen, $how, @name);
+            $engine->call('flush', $text, $hand->{payload} // '', $frozen, $how, @name);
     }
     return $outcome if $outcome eq 'unchanged';
     if ($outcome eq 'ended') {
@@ -285,14 +295,15 @@ sub _try {
     return $outcome;
 }
 
-# As the class that it was read as.
+# As the class that it was read as, if that is another one.
 sub _freeze {
-    my ($self) = @_;
-    my ($ours, $theirs) = (ref $self, $self->_hand->{class});
-    bless $self, $theirs if defined $theirs;
+    my ($self, $class) = @_;
+    my $ours = ref $self;
+    bless $self, $class if defined $class;
+    local $@;
     my $frozen = eval { Storable::freeze($self) };
     my $reason = $@;
-    bless $self, $ours;
+    bless $self, $ours if defined $class;
     return $frozen // Carp::croak(_fault('refused', "the session can't be frozen", $reason));
 }
 
@@ -302,7 +313,7 @@ sub _hand { return $HAND{ $_[0] } //= { is => 'unknown' } }
 # An id, under which nothing is stored yet.
 sub _begin {
     my ($self) = @_;
-    my $engine = $self->_engine;
+    my $engine = _engine($self);
     (undef, $self->{id}) = $engine->call('id');
     $HAND{$self} = { is => 'new', class => $engine->class };
     return;
@@ -322,6 +333,7 @@ sub _take_over {
 # Both were proved by the engine to be a session of its id, within the limits.
 sub _thaw {
     my ($shown, $payload) = @_;
+    local $@;
     my $thawed = eval { Storable::thaw(length $shown ? $shown : $payload) };
     return $thawed // Carp::croak(_fault('unreadable', "the session can't be thawed", $@));
 }

@@ -6,8 +6,8 @@ use strict;
 use warnings;
 use Carp           ();
 use Config         ();
+use Dancer::Session::Redis::Request;
 use FFI::Platypus 2.00;
-use FFI::Platypus::Buffer qw(buffer_to_scalar);
 use File::Basename ();
 use File::Spec     ();
 use Scalar::Util   ();
@@ -42,17 +42,11 @@ sub _library {
         . "build the distribution with `perl Makefile.PL && make`, and install it\n";
 }
 
-# The engine for these settings, which may have been changed since the last
-# session; made when there is none yet.
+# The engine for these settings; made when there is none yet.
 sub engine {
     my ($class, $for, $settings) = @_;
-    # What is undefined is as good as empty here, and the order of keys stays
-    # while they do.
-    no warnings 'uninitialized';    ## no critic
-    return $ENGINES{ join "\0", $for, %$settings } //= do {
-        my @pairs = map { defined $settings->{$_} ? ($_ => $settings->{$_}) : () } sort keys %$settings;
-        $ENGINES{ join "\0", $for, '', @pairs } //= $class->_open($for, @pairs);
-    };
+    my @pairs = map { defined $settings->{$_} ? ($_ => $settings->{$_}) : () } sort keys %$settings;
+    return $ENGINES{ join "\0", $for, @pairs } //= $class->_open($for, @pairs);
 }
 
 sub _open {
@@ -82,9 +76,13 @@ sub timeout { return $_[0]{timeout} }
 # As what new sessions are stored, if that is set.
 sub class { return $_[0]{class} }
 
-# What became of it, and what there is to know; dies of an error.
+# What became of it, and what there is to know; dies of an error.  Each step
+# counts here: it is done for each session that is read or written.
 sub call {
     my ($self, $name, @parts) = @_;
+    if ($name eq 'retrieve' && defined(my $failure = Dancer::Session::Redis::Request->failure)) {
+        die $failure;    ## no critic: as it came
+    }
     return _exchange($name, $self->{number}, @parts);
 }
 
@@ -93,10 +91,12 @@ sub _exchange {
     # One text with Perl's UTF-8 flag among them makes characters of all.
     utf8::downgrade($request);
     my $address = _call($request, length $request, \my $length);
-    my ($outcome, @rest) = unpack '(N/a)*', buffer_to_scalar($address, $length);
-    return ($outcome, @rest) if $outcome ne 'error';
-    my ($kind, $words) = map { _characters($_) } @rest;
-    Carp::croak("Dancer::Session::Redis: $kind: $words");
+    my @reply = unpack '(N/a)*', unpack "P$length", pack 'J', $address;
+    return @reply if $reply[0] ne 'error';
+    my (undef, $kind, $words) = map { _characters($_) } @reply;
+    my $failure = Carp::shortmess("Dancer::Session::Redis: $kind: $words");
+    Dancer::Session::Redis::Request->remember_failure($failure) if $_[0] eq 'retrieve';
+    die $failure;        ## no critic: it has its line
 }
 
 # Both ways texts are UTF-8.
