@@ -83,9 +83,9 @@ my %contestant = (
         my $read = value(exchange('GET', $other));
         my $it   = thaw($read);
         # Its answer comes with the next one.
-        syswrite $bare, request('PEXPIRE', $other, 900_000);
+        syswrite $bare, packed('PEXPIRE', $other, 900_000);
         my $frozen = freeze($it);
-        syswrite $bare, request('EVALSHA', $script, 1, $other, $read, $frozen, 900_000);
+        syswrite $bare, packed('EVALSHA', $script, 1, $other, $read, $frozen, 900_000);
         my $answers = 0;
         while ($answers < 2) {
             sysread $bare, my $reply, 65_536;
@@ -160,12 +160,12 @@ sub requests_per_second {
 }
 
 sub exchange {
-    syswrite $bare, request(@_);
+    syswrite $bare, packed(@_);
     sysread $bare, my $reply, 65_536;
     return $reply;
 }
 
-sub request {
+sub packed {
     return '*' . @_ . "\r\n" . join '', map { '$' . length($_) . "\r\n$_\r\n" } @_;
 }
 

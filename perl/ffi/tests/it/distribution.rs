@@ -38,8 +38,13 @@ perl_tests! {
 }
 
 fn run(name: &str) {
+    run_by(Command::new("perl"), name);
+}
+
+/// Runs a test file; `command` is Perl, or what runs Perl.
+fn run_by(mut command: Command, name: &str) {
     let [lib, arch] = include();
-    let output = Command::new("perl")
+    let output = command
         .current_dir(distribution())
         .arg("-I")
         .arg(lib)
@@ -57,6 +62,24 @@ fn run(name: &str) {
     assert!(!failed, "{name}.t:\n{text}\n{errors}");
     let ran = text.lines().any(|line| line.starts_with("ok "));
     assert!(ran, "{name}.t has tested nothing:\n{text}\n{errors}");
+}
+
+/// No byte beyond its end, none before it was written, none after it was given back: in the long form,
+/// since valgrind takes long.
+#[test]
+fn the_border_is_clean_under_valgrind() {
+    if std::env::var_os("DANCER_SESSION_LONG").is_none() {
+        return;
+    }
+    for name in ["session", "flush", "ended", "update"] {
+        let mut valgrind = Command::new("valgrind");
+        let known = distribution().join("ffi/tests/perl.supp");
+        valgrind
+            .args(["--quiet", "--error-exitcode=9", "--trace-children=no"])
+            .arg(format!("--suppressions={}", known.display()))
+            .arg("perl");
+        run_by(valgrind, name);
+    }
 }
 
 #[test]
