@@ -21,7 +21,7 @@ thread_local! {
     static REPLY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Carries out a request, of which [`message`] says how it looks, and returns where its reply is and
+/// Carries out a request, of which `message.rs` says how it looks, and returns where its reply is and
 /// how long. The reply stays until the next call in the same thread. A panic is a reply, too.
 ///
 /// # Safety
