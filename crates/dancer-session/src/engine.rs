@@ -6,6 +6,7 @@ mod destroy;
 mod doubt;
 mod finish;
 mod flush;
+mod given;
 mod queue;
 mod retrieve;
 
@@ -22,7 +23,6 @@ use self::doubt::Doubt;
 pub(crate) use self::finish::run_to_end;
 pub use self::flush::Flushed;
 use self::queue::Queue;
-use crate::hand::Origin;
 use crate::id::{Entropy, Mark, SessionId, random_text};
 use crate::layout::{Codec, Content, Document, Entries, Key, Stub};
 use crate::lifetime::{Clock, Lifetime, Moment};
@@ -243,51 +243,6 @@ impl SessionEngine {
     /// [`flush`](Session::flush) finds entries in it.
     pub fn anonymous(&self) -> Session {
         Session::anonymous(self.clone())
-    }
-
-    /// A new id, for a session that [`begin`](Self::begin) will make.
-    ///
-    /// # Errors
-    ///
-    /// [`is_unavailable`](Error::is_unavailable): the operating system gives no random bits.
-    pub fn new_id(&self) -> Result<SessionId, Error> {
-        SessionId::generate(&self.0.entropy, self.0.codec.layout)
-    }
-
-    /// A session that is stored by its first flush, with entries or without, under an id that
-    /// [`new_id`](Self::new_id) has made. Never give it what a client presented. Should the id be
-    /// taken, the flush chooses another one.
-    ///
-    /// # Errors
-    ///
-    /// [`is_refused`](Error::is_refused) for what has not the shape of such an id.
-    pub fn begin(&self, id: &str) -> Result<Session, Error> {
-        let layout = self.0.codec.layout;
-        match SessionId::parse(id, layout).filter(|id| id.is_own(layout)) {
-            Some(id) => Ok(Session::new(self.clone(), Origin::New(id))),
-            None => Err(Error::refused(
-                "a session can only be begun under an id that this engine has made",
-            )),
-        }
-    }
-
-    /// Takes a session into hand as it was when [`payload`](Session::payload) was asked for, without
-    /// asking the store; a flush finds out what has happened since.
-    ///
-    /// # Errors
-    ///
-    /// [`is_refused`](Error::is_refused) or [`is_unreadable`](Error::is_unreadable) for what is no
-    /// payload of this session.
-    pub fn resume(&self, id: &str, payload: Bytes) -> Result<Session, Error> {
-        let none = || Error::refused("this is no payload of that session");
-        let id = SessionId::parse(id, self.0.codec.layout).ok_or_else(none)?;
-        match self.decode(&self.key(&id), &payload)? {
-            Content::Session(document) => {
-                let read = Read::new(id, payload, document);
-                Ok(Session::stored(self.clone(), read))
-            }
-            Content::Stub(_) | Content::Foreign => Err(none()),
-        }
     }
 
     /// Takes a session into hand, and extends its life by `expire`. One round trip.
