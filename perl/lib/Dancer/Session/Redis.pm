@@ -4,10 +4,9 @@ use warnings;
 use parent 'Dancer::Session::Abstract';
 use Carp           ();
 use Dancer::Config qw(setting);
-use Dancer::Cookie;
-use Dancer::Cookies;
 use Dancer::Session::Redis::Border;
 use Dancer::Session::Redis::Connection;
+use Dancer::Session::Redis::Cookie;
 use Dancer::Session::Redis::Request;
 use Dancer::SharedData;
 use Hash::Util::FieldHash qw(fieldhash);
@@ -31,9 +30,6 @@ fieldhash my %HAND;
 
 # The engines by class and settings, in whatever order these are.
 my %ENGINES;
-
-# The cookies that were made here, and so are on their way already.
-fieldhash my %SENT;
 
 # What such a session may be, when nothing is stored any more.
 my %OVER = (ended => 1, destroyed => 1);
@@ -179,32 +175,9 @@ sub write_session_id {
     my $session = (Dancer::SharedData->sessions || {})->{$name}{$id};
     # The browser may have a newer one.
     return if $session && $session->isa(__PACKAGE__) && $session->ended;
-    my $cookie = Dancer::Cookies->cookies->{$name};
     # What the browser has already, it gets again at the end of the request.
-    return if $cookie && (scalar $cookie->value // '') eq $id;
-    $class->_send_cookie($id);
-    return;
-}
-
-# Tells the browser the id.
-sub _send_cookie {
-    my ($class, $id) = @_;
-    my $expires = setting('session_expires');
-    $expires = Dancer::Cookie::_epoch_to_gmtstring(time + $expires)
-        if $expires && $expires =~ /\A[0-9]+\z/;
-    my $name   = $class->session_name;
-    my $cookie = Dancer::Cookie->new(
-        name      => $name,
-        value     => $id,
-        domain    => setting('session_domain'),
-        secure    => setting('session_secure'),
-        http_only => setting('session_is_http_only') // 1,
-        # Dancer says None, which browsers refuse without Secure.
-        same_site => setting('session_same_site') // 'Lax',
-        $expires ? (expires => $expires) : (),
-    );
-    $SENT{$cookie} = 1;
-    Dancer::Cookies->set_cookie_object($name => $cookie);
+    return if Dancer::Session::Redis::Cookie->has($name, $id);
+    Dancer::Session::Redis::Cookie->send($name, $id);
     return;
 }
 
@@ -222,14 +195,15 @@ sub finish {
 sub _slide_cookie {
     my ($self) = @_;
     return if !setting('session_expires') || $self->ended;
-    my $cookie = Dancer::Cookies->cookies->{ $self->session_name };
-    return if !$cookie || $SENT{$cookie} || (scalar $cookie->value // '') ne $self->{id};
+    my $name = $self->session_name;
+    return if Dancer::Session::Redis::Cookie->is_sent($name)
+        || !Dancer::Session::Redis::Cookie->has($name, $self->{id});
     if (!$self->_hand->{flushed}) {
         # Meanwhile another request may have given the browser a newer one, and only Redis knows.
         my ($outcome) = _engine($self)->call('retrieve', _id_of($self));
         return if $outcome ne 'stored';
     }
-    $self->_send_cookie($self->{id});
+    Dancer::Session::Redis::Cookie->send($name, $self->{id});
     return;
 }
 
@@ -366,19 +340,7 @@ sub _leave_request {
     my ($name, $id) = ($self->session_name, $self->{id});
     my $sessions = Dancer::SharedData->sessions;
     delete $sessions->{$name}{$id} if $sessions && $sessions->{$name};
-    my $cookies = Dancer::Cookies->cookies;
-    my $cookie  = $cookies->{$name};
-    return if !$cookie || (scalar $cookie->value // '') ne $id;
-    delete $cookies->{$name};
-    my $removal = Dancer::Cookie->new(
-        name    => $name,
-        value   => '',
-        domain  => setting('session_domain'),
-        secure  => setting('session_secure'),
-        expires => Dancer::Cookie::_epoch_to_gmtstring(1),
-    );
-    # Once the headers are built, it is too late; the session has ended anyway.
-    eval { Dancer::SharedData->response->add_cookie($name => $removal) };
+    Dancer::Session::Redis::Cookie->remove($name) if Dancer::Session::Redis::Cookie->has($name, $id);
     return;
 }
 
