@@ -121,6 +121,8 @@ impl Adopted {
                     self.check(&self.0.codec.as_perl(entries)?)?;
                 }
                 self.apply_one_by_one(entries)?;
+                // What Perl can't hold must be refused before it is stored.
+                self.0.codec.as_perl(entries)?;
             }
         }
         Ok(())

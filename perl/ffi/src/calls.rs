@@ -84,10 +84,11 @@ async fn retrieve(
     if session.is_ended() {
         return Ok(Reply::new("ended"));
     }
-    if tied == Tied::Refused && session.has_tied() {
-        return Err(Failure::unreadable(TIED));
+    let reply = shown(stored("stored", &session), &session, tied);
+    match quietly {
+        true => Ok(reply.unwrap_or_else(|_| Reply::new("missing"))),
+        false => reply,
     }
-    shown(stored("stored", &session), &session)
 }
 
 const TIED: &str = "the session has a tied variable, whose class would be called: take it out, or \
@@ -119,7 +120,7 @@ async fn flush(engine: &SessionEngine, tied: Tied, mut parts: Parts<'_>) -> Resu
         Ok(Flushed::Renewed) => "renewed",
         Ok(Flushed::Created) => "created",
         Ok(_) => return Ok(Reply::new("ended")),
-        Err(_) if adopted.is_outrun() => return outrun(engine, id, &adopted, exactly).await,
+        Err(_) if adopted.is_outrun() => return outrun(engine, id, tied, &adopted, exactly).await,
         Err(error) => return Err(error.into()),
     };
     let reply = stored(outcome, &session);
@@ -130,7 +131,8 @@ async fn flush(engine: &SessionEngine, tied: Tied, mut parts: Parts<'_>) -> Resu
     if overtaken.is_empty() {
         return Ok(reply);
     }
-    Ok(overtaken.iter().fold(shown(reply, &session)?, Reply::with))
+    let reply = shown(reply, &session, tied)?;
+    Ok(overtaken.iter().fold(reply, Reply::with))
 }
 
 /// Another request has changed the entry that a new value was made from: nothing is stored, and
@@ -138,13 +140,14 @@ async fn flush(engine: &SessionEngine, tied: Tied, mut parts: Parts<'_>) -> Resu
 async fn outrun(
     engine: &SessionEngine,
     id: &str,
+    tied: Tied,
     adopted: &Adopted,
     name: Option<&str>,
 ) -> Result<Reply, Failure> {
     let Some(newer) = in_hand(engine, id, b"").await? else {
         return Ok(Reply::new("ended"));
     };
-    let reply = shown(stored("outrun", &newer), &newer)?;
+    let reply = shown(stored("outrun", &newer), &newer, tied)?;
     newer.adopt_again(adopted)?;
     let overtaken = adopted.overtaken(&newer)?;
     newer.discard();
@@ -211,7 +214,11 @@ fn stored(outcome: &str, session: &Session) -> Reply {
 }
 
 /// Adds what Perl thaws, if that is not the payload.
-fn shown(reply: Reply, session: &Session) -> Result<Reply, Failure> {
+fn shown(reply: Reply, session: &Session, tied: Tied) -> Result<Reply, Failure> {
+    // Also what another request has stored meanwhile.
+    if tied == Tied::Refused && session.has_tied() {
+        return Err(Failure::unreadable(TIED));
+    }
     let frozen = session.freeze()?;
     let same = frozen == session.payload();
     Ok(reply.with(match frozen {

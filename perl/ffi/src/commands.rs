@@ -11,6 +11,12 @@ use crate::message::{Failure, Parts, Reply};
 /// Sends a command, whose name and arguments are all that is left of the request.
 pub(crate) async fn send(engine: &SessionEngine, mut parts: Parts<'_>) -> Result<Reply, Failure> {
     let name = parts.text()?;
+    if has_many_answers(name) {
+        return Err(Failure::refused(format!(
+            "{name} has more than one answer, which this connection can't tell apart: use another \
+             client for it"
+        )));
+    }
     let mut command = redis::Cmd::new();
     // `CLIENT` and `CLIENT GETNAME` are both names.
     for word in name.split_ascii_whitespace() {
@@ -28,25 +34,22 @@ pub(crate) async fn send(engine: &SessionEngine, mut parts: Parts<'_>) -> Result
     }
 }
 
+/// After these the answers would no longer be those to the commands.
+fn has_many_answers(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let name = name.as_str();
+    name.ends_with("SUBSCRIBE")
+        || matches!(
+            name,
+            "MONITOR" | "CLIENT REPLY" | "HELLO" | "SYNC" | "PSYNC"
+        )
+}
+
 /// Commands whose answer may take its time, by how their names begin: those that wait for
 /// something, that run a program, or that look at all there is.
-const SLOW: [&str; 16] = [
-    "BLMOVE",
-    "BLMPOP",
-    "BLPOP",
-    "BRPOP",
-    "BZ",
-    "DEBUG",
-    "EVAL",
-    "FCALL",
-    "FLUSH",
-    "KEYS",
-    "MIGRATE",
-    "SAVE",
-    "SORT",
-    "SUBSCRIBE",
-    "WAIT",
-    "XREAD",
+const SLOW: [&str; 15] = [
+    "BLMOVE", "BLMPOP", "BLPOP", "BRPOP", "BZ", "DEBUG", "EVAL", "FCALL", "FLUSH", "KEYS",
+    "MIGRATE", "SAVE", "SORT", "WAIT", "XREAD",
 ];
 
 /// How long to wait for an answer.

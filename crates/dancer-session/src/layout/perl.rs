@@ -146,7 +146,10 @@ impl PerlEntries {
         let root = document.root().id();
         let merged = document
             .retain(root, |entry| entry.key_bytes() == ID || stays(&entry))
+            // What was taken out counts until then.
+            .and_then(|()| document.compact())
             .and_then(|()| {
+                let root = document.root().id();
                 document.take(root, &there.document, |entry| {
                     entry.key_bytes() != ID && !stays(entry)
                 })

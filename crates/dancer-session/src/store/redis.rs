@@ -78,6 +78,14 @@ impl RedisStore {
         }
     }
 
+    /// Asks for something together with what is asked for next.
+    async fn read_ahead(&self, command: &Command<'_>, by: Instant) -> Result<Value, Error> {
+        match self.link.send_ahead(command, by).await {
+            Err(Failure::Lost(_)) => self.read(command, by).await,
+            answer => answer.map_err(|failure| self.error(command, failure)),
+        }
+    }
+
     /// Changes something. Whether it happened when the reply is lost, the engine finds out.
     async fn change(&self, command: &Command<'_>, by: Instant) -> Result<Value, Error> {
         let answer = self.link.send(command, by).await;
@@ -149,7 +157,7 @@ impl Store for RedisStore {
         let get = Command::new("GET", key).key(key);
         let left = Command::new("PTTL", key).key(key);
         // Both are on their way before the first answers: one round trip.
-        let (payload, time) = tokio::join!(self.read(&get, by), self.read(&left, by));
+        let (payload, time) = tokio::join!(self.read_ahead(&get, by), self.read(&left, by));
         let payload = match payload? {
             Value::BulkString(payload) => payload.into(),
             Value::Nil => return Ok(None),

@@ -16,6 +16,12 @@ use Time::HiRes ();
 
 our $VERSION = '1.0';
 
+# What is wrong is said of the application's line, not of Dancer's.
+our @CARP_NOT = (
+    map({ "Dancer::Session::Redis::$_" } qw(Border Connection Request)),
+    qw(Dancer Dancer::Engine Dancer::Handler Dancer::Object Dancer::Session),
+);
+
 # What is known of each session in hand, outside of it, so that it is never
 # stored:
 #   is       new (its id was made here, and nothing is stored yet), stored,
@@ -57,7 +63,9 @@ sub redis {
 sub create {
     my ($class) = @_;
     my $self = $class->new;
-    return $class->is_lazy ? $self : $self->flush;
+    return $self->flush if !$class->is_lazy;
+    Dancer::Session::Redis::Request->remember_made($self);
+    return $self;
 }
 
 sub retrieve {
@@ -65,12 +73,14 @@ sub retrieve {
     $class = ref $class || $class;
     my $engine = _engine($class);
     return undef if !defined $id || $id eq '';    ## no critic: in a list, too
+    # A sub-class looks at its own settings there.
+    $class->new(id => $id) if $class->can('init') != \&init;
     utf8::encode($id);
     my ($outcome, undef, $payload, $shown) = $engine->call('retrieve', $id);
     if ($outcome eq 'stored') {
-        my $self = _thaw($shown, $payload);
+        my $self = _thaw($shown, $payload) // return undef;    ## no critic
         delete @$self{@RESERVED};
-        my %hand = (is => 'stored', payload => $payload);
+        my %hand = (is => 'stored', id => $id, payload => $payload);
         if (ref $self ne $class && !$self->isa(__PACKAGE__)) {
             $hand{class} = ref $self;
             bless $self, $class;
@@ -82,7 +92,7 @@ sub retrieve {
     # Not undef: Dancer would make a session then, and its cookie would replace
     # the newer one that the browser may have.
     my $ended = $class->new(id => $id);
-    $HAND{$ended} = { is => 'ended' };
+    $HAND{$ended} = { is => 'ended', id => $id };
     return $ended;
 }
 
@@ -99,9 +109,8 @@ sub destroy {
     if ($outcome eq 'stored' || $outcome eq 'unknown') {
         ($outcome) = _engine($self)->call('destroy', _id_of($self), $hand->{payload} // '');
     }
-    # The cookie of a session that another request has renewed is a newer one.
-    $self->_leave_request if $outcome ne 'ended';
-    %$hand = (is => $outcome eq 'ended' ? 'ended' : 'destroyed');
+    $self->_leave_request($outcome);
+    %$hand = (is => $outcome eq 'ended' ? 'ended' : 'destroyed', id => $hand->{id});
     return 1;
 }
 
@@ -132,10 +141,13 @@ sub update {
     my ($self, $key, $new) = @_;
     _refuse_reserved($key);
     my $until = Time::HiRes::time() + _engine($self)->timeout;
-    for (my $tries = 1;; $tries++) {
-        my ($there, $old) = (exists $self->{$key}, $self->{$key});
+    while (1) {
+        my ($there, $old, $read) = (exists $self->{$key}, $self->{$key}, $self->_hand->{payload});
         my $value = $new->(ref $old ? Storable::dclone($old) : $old);
+        ($read // '') eq ($self->_hand->{payload} // '')
+            or Carp::croak('the code given to update has stored the session itself: it should only compute');
         $self->{$key} = $value;
+        local $@;
         my $outcome = eval { $self->_flush('exactly', $key) };
         return $value if defined $outcome && $outcome ne 'outrun' && $outcome ne 'ended';
         my $error = $@;
@@ -148,8 +160,6 @@ sub update {
         Time::HiRes::time() < $until
             or Carp::croak('Dancer::Session::Redis: unavailable: other requests changed '
                 . "entry '$key' faster until the deadline");
-        # Who has lost often steps back a little.
-        Time::HiRes::sleep(rand 0.0005 * $tries) if $tries > 2;
     }
 }
 
@@ -157,6 +167,9 @@ sub ended {
     my ($self) = @_;
     return $OVER{ $self->_hand->{is} } // 0;
 }
+
+# Whether it has an id already, but is not stored.
+sub is_new { return $_[0]->_hand->{is} eq 'new' }
 
 sub set_value {
     my ($self, $key, $value) = @_;
@@ -250,10 +263,10 @@ sub _try {
     my $frozen = _freeze($self, $hand->{class});
     my ($outcome, $id, $payload, $shown, @names);
     if ($is eq 'new') {
-        ($outcome, $id, $payload) = $engine->call('create', $self->{id}, $frozen);
+        ($outcome, $id, $payload) = $engine->call('create', _id_of($self), $frozen);
     }
     else {
-        utf8::encode(my $text = $self->{id} // '');
+        my $text = _id_of($self);
         utf8::encode($_) for @name;
         ($outcome, $id, $payload, $shown, @names) =
             $engine->call('flush', $text, $hand->{payload} // '', $frozen, $how, @name);
@@ -263,8 +276,9 @@ sub _try {
         $hand->{is} = 'ended';
         return $outcome;
     }
-    $self->{id} = $id;
-    @$hand{qw(is payload warned flushed)} = ('stored', $payload, 0, 1);
+    # The hash may be locked.
+    $self->{id} = $id if ($self->{id} // '') ne $id;
+    @$hand{qw(is id payload warned flushed)} = ('stored', $id, $payload, 0, 1);
     $self->_take_over(_thaw($shown, $payload), @names) if @names;
     return $outcome;
 }
@@ -289,7 +303,7 @@ sub _begin {
     my ($self) = @_;
     my $engine = _engine($self);
     (undef, $self->{id}) = $engine->call('id');
-    $HAND{$self} = { is => 'new', class => $engine->class };
+    $HAND{$self} = { is => 'new', id => $self->{id}, class => $engine->class };
     return;
 }
 
@@ -309,6 +323,7 @@ sub _thaw {
     my ($shown, $payload) = @_;
     local $@;
     my $thawed = eval { Storable::thaw(length $shown ? $shown : $payload) };
+    return undef if !$thawed && (setting('redis_session')->{on_unreadable} // '') eq 'anonymous';    ## no critic
     return $thawed // Carp::croak(_fault('unreadable', "the session can't be thawed", $@));
 }
 
@@ -334,19 +349,22 @@ sub _follow {
 
 # Nothing of this request leads to the session any more, so that the next
 # `session` makes one with a new id; if there is none, the browser drops the
-# cookie.
+# cookie, unless another request may have given it a newer one.
 sub _leave_request {
-    my ($self) = @_;
-    my ($name, $id) = ($self->session_name, $self->{id});
+    my ($self, $outcome) = @_;
+    my ($name, $id) = ($self->session_name, _id_of($self));
     my $sessions = Dancer::SharedData->sessions;
     delete $sessions->{$name}{$id} if $sessions && $sessions->{$name};
-    Dancer::Session::Redis::Cookie->remove($name) if Dancer::Session::Redis::Cookie->has($name, $id);
+    return if !Dancer::Session::Redis::Cookie->has($name, $id);
+    if   ($outcome eq 'ended') { Dancer::Session::Redis::Cookie->forget($name) }
+    else                       { Dancer::Session::Redis::Cookie->remove($name) }
     return;
 }
 
 sub _id_of {
     my ($self) = @_;
-    utf8::encode(my $id = $self->{id} // '');
+    # Whatever the application has done to its own.
+    utf8::encode(my $id = $self->_hand->{id} // $self->{id} // '');
     return $id;
 }
 
@@ -431,7 +449,8 @@ that seems to be empty.
 
 Under C<redis_session> in F<config.yml>, in F<environments/*.yml>, or by
 C<< setting redis_session => {...} >>. They are looked at again with each session, so a change takes
-effect at once. C<sock> or C<server> is required.
+effect at once. (For each set of settings a process has a connection, to its end.) C<sock> or C<server>
+is required.
 
 =over 4
 
@@ -526,7 +545,8 @@ The cookie has Dancer's own settings: C<session_name> (default C<dancer.session>
 C<session_domain>, C<session_secure>, C<session_is_http_only> (default 1), C<session_same_site>. Two
 are different from Dancer's own engines: C<session_same_site> is C<Lax> by default, since browsers
 refuse Dancer's C<None> without C<session_secure>; and with C<session_expires> the cookie is sent again
-whenever a session is read, so that it does not end while the session goes on.
+whenever a session is read, so that it does not end while the session goes on. A request that only read
+looks once more before that, since another one may have given the browser a newer cookie.
 
 =head1 METHODS
 
@@ -549,7 +569,8 @@ Makes a new session, stores it and returns it.
 
 Reads a session and extends its life by C<expire>. C<undef> if there is none; what has not the shape of
 an id is not even asked for. Of a session that was renewed or destroyed a moment ago (C<renew_grace>)
-it returns an empty one that has L</ended>. It dies as I<unavailable> or I<unreadable>.
+it returns an empty one that has L</ended>: what is set there is not stored, unless the request calls
+C<renew> or C<destroy> first, as a log-in should. It dies as I<unavailable> or I<unreadable>.
 
 =head2 flush
 
@@ -613,8 +634,8 @@ hashes, the UTF-8 flag, and a number in place of the same text are no changes.) 
 has the entries of the others, too. Values are never merged into each other: for a value that depends
 on the old one there is L</update>.
 
-That works for sessions that were created or retrieved. A copy, as C<dclone> makes one, is stored as a
-whole over a session that exists, with a warning.
+That works for sessions that were created or retrieved. A copy, as C<dclone> makes one, or one made with
+an id of your own, is stored as a whole over a session that exists, with a warning; it never makes one.
 
 The keys C<id>, C<__created>, C<__owner>, C<__w> and C<__ended> are the engine's and can't be set.
 
@@ -626,7 +647,8 @@ writing to it: the session has ended, and C<flush> says so.
 With C<lazy: 1> a request's session is stored once, when the application is done with the request: when
 its route has returned, or ended by C<halt>, C<redirect>, C<send_error> or an exception, after its own
 hooks, and before the first byte of the answer. Changes inside of values are found, too, without a
-C<flush>. If nothing has changed, nothing is written. If it can't be stored, the answer is that of an
+C<flush>. If nothing has changed, nothing is written, but for a new session, which is stored even if it
+is empty, for Dancer has sent its cookie. If it can't be stored, the answer is that of an
 exception. C<flush>, C<renew>, C<update> and C<destroy> act at once. Outside of a request nothing is
 lazy.
 
@@ -658,8 +680,8 @@ A session is stored that can't be read. It was left as it is.
 
 =item refused
 
-The session can't be stored as it is: larger than C<max_size>, nested deeper than 128, with a tied
-variable.
+The session can't be stored as it is: larger than C<max_size>, with more than 63 arrays and hashes within
+each other, with a tied variable.
 
 =item settings
 

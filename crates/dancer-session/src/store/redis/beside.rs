@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use redis::aio::MultiplexedConnection;
 use redis::{Client, Cmd, RedisError, RedisResult, Value};
 use tokio::sync::Mutex;
+use tokio::time::timeout_at;
 
 use super::line::{Line, Threads, shared};
 use super::link::Failure;
@@ -52,7 +53,11 @@ impl Beside {
         (connected, answered): (Instant, Option<Instant>),
     ) -> Result<Value, Failure> {
         let answered = answered.unwrap_or_else(|| Instant::now() + FOREVER);
-        let mut line = self.line.lock().await;
+        let Ok(mut line) = timeout_at(answered.into(), self.line.lock()).await else {
+            return Err(Failure::NotSent(
+                "another command took until the deadline".into(),
+            ));
+        };
         if let Some(mut there) = line.take() {
             match there.send(command, answered).await {
                 Err(error) if error.is_timeout() || !is_ping(command) => return Err(lost(&error)),

@@ -80,7 +80,7 @@ sub class { return $_[0]{class} }
 # counts here: it is done for each session that is read or written.
 sub call {
     my ($self, $name, @parts) = @_;
-    if ($name eq 'retrieve' && defined(my $failure = Dancer::Session::Redis::Request->failure)) {
+    if ($name eq 'retrieve' && defined(my $failure = Dancer::Session::Redis::Request->failure($parts[0]))) {
         die $failure;    ## no critic: as it came
     }
     return _exchange($name, $self->{number}, @parts);
@@ -95,7 +95,7 @@ sub _exchange {
     return @reply if $reply[0] ne 'error';
     my (undef, $kind, $words) = map { _characters($_) } @reply;
     my $failure = Carp::shortmess("Dancer::Session::Redis: $kind: $words");
-    Dancer::Session::Redis::Request->remember_failure($failure) if $_[0] eq 'retrieve';
+    Dancer::Session::Redis::Request->remember_failure($_[2], $failure) if $_[0] eq 'retrieve';
     die $failure;        ## no critic: it has its line
 }
 

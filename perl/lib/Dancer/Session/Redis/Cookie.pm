@@ -12,6 +12,10 @@ use Hash::Util::FieldHash qw(fieldhash);
 # Those that were made here, and so are on their way already.
 fieldhash my %SENT;
 
+# By name, what the requests under way owe the browser, with whatever answer they
+# end: an exception, `send_error` and `forward` each make a new one.
+our $OWED;
+
 # Whether the browser has this id, or is about to.
 sub has {
     my ($class, $name, $id) = @_;
@@ -40,7 +44,8 @@ sub send {
         $expires ? (expires => $expires) : (),
     );
     $SENT{$cookie} = 1;
-    Dancer::Cookies->set_cookie_object($name => $cookie);
+    Dancer::Cookies->cookies->{$name} = $cookie;
+    _owe($name => $cookie);
     return;
 }
 
@@ -54,9 +59,51 @@ sub remove {
         _where(),
         expires => Dancer::Cookie::_epoch_to_gmtstring(1),
     );
-    # Once the headers are built, it is too late; the session has ended anyway.
+    _owe($name => $removal);
+    return;
+}
+
+# Forgets it in this request alone.
+sub forget {
+    my ($class, $name) = @_;
+    delete Dancer::Cookies->cookies->{$name};
+    delete $OWED->{$name} if $OWED;
+    return;
+}
+
+# A request within another one has read the browser's cookies again.
+sub remember {
+    my $cookies = Dancer::Cookies->cookies;
+    for my $name (keys %{ $OWED || {} }) {
+        my $cookie = $OWED->{$name};
+        if   ($SENT{$cookie}) { $cookies->{$name} = $cookie }
+        else                  { delete $cookies->{$name} }
+    }
+    return;
+}
+
+# Puts all that is owed into the answer.
+sub settle {
+    _put($_ => $OWED->{$_}) for keys %{ $OWED || {} };
+    return;
+}
+
+sub _owe {
+    my ($name, $cookie) = @_;
+    $OWED->{$name} = $cookie if $OWED;
+    _put($name => $cookie);
+    return;
+}
+
+sub _put {
+    my ($name, $cookie) = @_;
+    my $response = Dancer::SharedData->response;
+    my $header   = $cookie->to_header;
+    # Dancer makes a new response of one whose headers were built.
+    return if grep { $_ eq $header } $response->header('Set-Cookie');
     local $@;
-    eval { Dancer::SharedData->response->add_cookie($name => $removal) };
+    # It is too late for that when they were built and this is the same one still.
+    eval { $response->add_cookie($name => $cookie); 1 } or $response->push_header('Set-Cookie' => $header);
     return;
 }
 
