@@ -242,3 +242,74 @@ async fn what_is_no_session_is_not_taken_over() {
         assert_eq!(get(&session, "n"), Some(1));
     }
 }
+
+#[tokio::test]
+async fn r12_an_entry_that_only_another_one_has_changed_exactly() {
+    for kind in KINDS {
+        let bench = Bench::new(kind).await;
+        let session = bench.session(&[("gone", 1)]).await;
+        let other = bench.again(&session).await;
+        other.set("new", 1).unwrap();
+        assert!(other.remove("gone"));
+        let (one, two) = (resumed(&bench, &session), resumed(&bench, &session));
+        let three = resumed(&bench, &session);
+        assert_eq!(other.flush().await.unwrap(), Flushed::Stored);
+        let mine = frozen(CLASS, &[("gone", &1), ("new", &7)]);
+        drop(one.adopt(&mine, Some("new")).unwrap());
+        assert!(one.flush().await.is_err(), "added meanwhile");
+        let mine = frozen(CLASS, &[("gone", &2)]);
+        drop(two.adopt(&mine, Some("gone")).unwrap());
+        assert!(two.flush().await.is_err(), "removed meanwhile");
+        let mine = frozen(CLASS, &[("gone", &1), ("own", &7)]);
+        drop(three.adopt(&mine, Some("own")).unwrap());
+        assert_eq!(three.flush().await.unwrap(), Flushed::Stored);
+    }
+}
+
+#[tokio::test]
+async fn what_was_left_as_it_was_is_unchanged() {
+    for kind in KINDS {
+        let bench = Bench::new(kind).await;
+        let session = bench.session(&[("n", 1)]).await;
+        let same = |mine: Vec<u8>| session.adopt(&mine, None).unwrap().is_unchanged();
+        assert!(same(frozen(CLASS, &[("n", &"1")])));
+        assert!(!same(frozen(CLASS, &[("n", &2)])));
+        assert!(!same(frozen(CLASS, &[])));
+        let new = bench.engine.begin(bench.engine.new_id().unwrap().as_str());
+        let adopted = new.unwrap().adopt(&frozen(CLASS, &[]), None).unwrap();
+        assert!(!adopted.is_unchanged(), "nothing of it is stored");
+    }
+}
+
+#[tokio::test]
+async fn r12_a_large_session_is_put_together_too() {
+    let bench = Bench::new(Kind::DancerInMemory).await;
+    let large = vec![1u8; 60_000];
+    let session = bench.session(&[]).await;
+    let all = frozen(CLASS, &[("large", &large), ("x", &1), ("y", &1)]);
+    drop(session.adopt(&all, None).unwrap());
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    let (one, two) = (resumed(&bench, &session), resumed(&bench, &session));
+    let theirs = frozen(CLASS, &[("large", &large), ("x", &2), ("y", &1)]);
+    drop(one.adopt(&theirs, None).unwrap());
+    assert_eq!(one.flush().await.unwrap(), Flushed::Stored);
+    let mine = frozen(CLASS, &[("large", &large), ("x", &1), ("y", &2)]);
+    drop(two.adopt(&mine, None).unwrap());
+    assert_eq!(two.flush().await.unwrap(), Flushed::Stored);
+    let stored = bench.again(&session).await;
+    assert_eq!((get(&stored, "x"), get(&stored, "y")), (Some(2), Some(2)));
+}
+
+#[tokio::test]
+async fn in_the_native_layout_what_perl_cannot_hold_is_refused_before_it_is_stored() {
+    let bench = Bench::new(Kind::Memory).await;
+    let session = bench.session(&[("n", 1)]).await;
+    let (one, two) = (resumed(&bench, &session), resumed(&bench, &session));
+    let huge: Box<serde_json::value::RawValue> =
+        serde_json::from_str("123456789012345678901234567890").unwrap();
+    one.set("huge", huge).unwrap();
+    assert_eq!(one.flush().await.unwrap(), Flushed::Stored);
+    drop(two.adopt(&frozen(CLASS, &[("n", &2)]), None).unwrap());
+    assert!(two.flush().await.unwrap_err().is_refused());
+    assert_eq!(get(&bench.again(&session).await, "n"), Some(1));
+}

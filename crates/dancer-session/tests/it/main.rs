@@ -7,6 +7,7 @@
 
 mod adopt;
 mod bench;
+mod beside;
 mod budget;
 mod contract;
 mod dancer;

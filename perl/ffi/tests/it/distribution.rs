@@ -21,6 +21,7 @@ macro_rules! perl_tests {
 }
 
 perl_tests! {
+    answers
     app
     configured
     cookies
