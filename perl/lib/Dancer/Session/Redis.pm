@@ -617,10 +617,12 @@ Whether the session has ended, by this request or another one: then nothing is s
 
 A connection to the same server and database, for whatever else there is to do: any command of Redis is
 a method. Replies are Perl's data, and arrays are lists where a list is asked for; C<info> returns a
-hash. An error of the server is an exception. It is not the connection that the sessions use, so
+hash. An error of the server is an exception; commands with more than one answer, such
+as C<subscribe> and C<monitor>, are refused. It is not the connection that the sessions use, so
 nothing done with it disturbs them. C<redis> looks whether it is alive (C<PING>, within C<timeout>) and
 makes a new one when it is not; a command does not look, so that C<multi> and the like work on a
-connection that was kept, and dies if it meets a dead one. Arguments are bytes; characters beyond 255
+connection that was kept, and dies if it meets a dead one; the next makes a new connection, to the
+database of the settings. Arguments are bytes; characters beyond 255
 become UTF-8. An answer is waited for as long as C<timeout> says, and without a limit that of a command
 that waits, runs a script or looks at all keys, such as C<blpop>, C<eval> and C<keys>; Perl handles no
 signal before it is there.

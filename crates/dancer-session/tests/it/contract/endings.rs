@@ -69,7 +69,12 @@ async fn r11_a_touch_carries_no_data_and_creates_nothing(kind: Kind) {
         ..Settings::default()
     };
     let bench = Bench::with(kind, settings).await;
-    let rounds = 10_000;
+    // In one thread, what is not waited for is on its way before anything else is.
+    let rounds = if kind == Kind::WithoutThreads {
+        1_000
+    } else {
+        10_000
+    };
     for _ in 0..rounds / 100 {
         let mut sessions = Vec::new();
         for _ in 0..100 {
