@@ -4,9 +4,9 @@ use lib 't/lib';
 use Dancer::Session::Redis;
 use Dancer qw(:script :tests);
 use POSIX    ();
-use Storable qw(freeze thaw);
 use Test::More import => ['!pass'];
 use TestRedis;
+use TestSessions qw(fresh entries_of other_writers);
 
 my $class  = 'Dancer::Session::Redis';
 my $server = TestRedis->start;
@@ -15,35 +15,10 @@ my @warnings;
 local $SIG{__WARN__} = sub { push @warnings, @_ };
 set redis_session => $server->settings;
 
-sub fresh {
-    my (%entries) = @_;
-    my $session = $class->create;
-    @$session{ keys %entries } = values %entries;
-    return $class->retrieve($session->flush->id);
-}
-sub stored { return thaw $client->get($_[0]->id) }
+sub stored { return TestSessions::stored($client, @_) }
 
-# The entries of a session, and of what is stored.
-sub entries_of {
-    my ($session) = @_;
-    return { map { /\A(?:id|__\w+)\z/ ? () : ($_ => $session->{$_}) } keys %$session };
-}
-
-# Another request, which is faster: of ours, and of the original's.
-my %ways = (
-    ours => sub {
-        my ($id, $do) = @_;
-        my $other = $class->retrieve($id);
-        $do->($other);
-        return $other->flush;
-    },
-    original => sub {
-        my ($id, $do) = @_;
-        my $other = thaw $client->get($id);
-        $do->($other);
-        return $client->setex($id, 900, freeze $other);
-    },
-);
+# Another request, which is faster.
+my %ways = other_writers($client);
 my $session = fresh(n => 1, cart => { list => [1] });
 my $cart    = $session->{cart};
 is($session->update(n => sub { $_[0] + 1 }), 2, 'update returns the new value');

@@ -72,7 +72,8 @@ impl Adopted {
         Ok(self.0.mine.differing(&stored).into_iter().collect())
     }
 
-    /// Whether a flush had to put it together with what other requests had stored.
+    /// Whether a flush had to put it together with what other requests had stored; in the native
+    /// layout it always does.
     pub fn is_merged(&self) -> bool {
         self.0.merged.load(Ordering::Relaxed)
     }
