@@ -1,6 +1,5 @@
 //! The distribution, packed, unpacked elsewhere, built, installed, and used without any of that.
 
-use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -77,13 +76,11 @@ fn packed_built_and_installed_it_works_from_any_directory() {
     let packed = packed.to_str().expect("a path of text");
     run(&elsewhere, "tar", &["xzf", packed], &[]);
     let unpacked = entry(&elsewhere, "Dancer-Session-Redis-");
-    // With what cargo has built for others already.
-    let target = workspace
-        .join("target")
-        .canonicalize()
-        .expect("it is there");
-    let target = env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| target.display().to_string());
-    let built = [("CARGO_TARGET_DIR", target.as_str())];
+    // Not where cargo has built the library that the other tests use at this moment: it would be
+    // gone while it is linked anew.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("distribution");
+    let target = target.to_str().expect("a path of text");
+    let built = [("CARGO_TARGET_DIR", target)];
     let base = format!("INSTALL_BASE={}", place.path().join("installed").display());
     run(
         &unpacked,
