@@ -20,3 +20,5 @@ mod dropped;
 mod faults;
 #[path = "lost_replies.rs"]
 mod lost_replies;
+#[path = "taxonomy.rs"]
+mod taxonomy;
