@@ -20,6 +20,14 @@ enum Kind {
     NoLayer,
 }
 
+/// Tells the log of a request that failed; not of what it is told anyway, once a minute.
+pub(crate) fn tell(error: &dancer_session::Error, what: &'static str) {
+    match error.is_misconfigured() {
+        true => tracing::debug!(%error, "{what}"),
+        false => tracing::error!(%error, "{what}"),
+    }
+}
+
 impl Error {
     pub(crate) fn no_layer() -> Self {
         Self(Kind::NoLayer)

@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use crate::answers::Answers;
 use crate::handle::SessionHandle;
 use crate::layer::SessionLayer;
-use crate::{Error, cookies};
+use crate::{Error, cookies, fault};
 
 pin_project! {
     /// The future of a [`SessionService`](crate::SessionService).
@@ -120,7 +120,7 @@ async fn finish<A: Answers<B>, B>(
         Ok(Flushed::Ended) => layer.answers.ended(shaped(response, &layer.answers)),
         Ok(_) => shaped(response, &layer.answers),
         Err(error) => {
-            tracing::error!(%error, "flush_failed");
+            fault::tell(&error, "flush_failed");
             layer.answers.fault(&error.into())
         }
     };

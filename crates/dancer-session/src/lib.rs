@@ -28,7 +28,8 @@ pub use layout::Key;
 pub use lifetime::Clock;
 pub use session::Session;
 pub use settings::{
-    Address, CookieSettings, Duplicates, Layout, OnUnreadable, SameSite, Secret, Settings,
+    Address, CookieSettings, Duplicates, Layout, OnUnavailable, OnUnreadable, SameSite, Secret,
+    Settings,
 };
 pub use store::memory::MemoryStore;
 pub use store::redis::RedisStore;

@@ -151,6 +151,9 @@ impl SessionEngine {
                     .map_or_else(|| origin.clone(), Origin::Ended),
             )),
             Plan::Refuse(id) => Ok((Flushed::Ended, Origin::Ended(id.clone()))),
+            Plan::Unseen => Err(Error::not_applied(
+                "the session could not be read, so nothing of it was changed, and it has not ended",
+            )),
             Plan::TooLate => Err(Error::refused(
                 "the client can be given no new id, because its response has left: call renew, and \
                  set the first entry of a session, before that",

@@ -8,7 +8,8 @@ use config::ValueKind;
 use super::Settings;
 use super::misfit::shown;
 use super::scalar::{
-    filled, flag, fraction, layout, on_unreadable, same_site, seconds, secret, text, whole,
+    filled, flag, fraction, layout, on_unavailable, on_unreadable, same_site, seconds, secret,
+    text, whole,
 };
 
 /// Puts a value into its field; the error is the rest of a sentence that the key begins.
@@ -26,6 +27,7 @@ pub(super) const SECTION: &Keys = &[
     ("layout",         |s, v| put(&mut s.layout, layout(v))),
     ("lifetime",       |s, v| put(&mut s.lifetime, seconds(v).map(Some))),
     ("max_size",       |s, v| put(&mut s.max_size, whole(v))),
+    ("on_unavailable", |s, v| put(&mut s.on_unavailable, on_unavailable(v))),
     ("on_unreadable",  |s, v| put(&mut s.on_unreadable, on_unreadable(v))),
     ("password",       |s, v| put(&mut s.password, secret(v))),
     // The original had it in older versions; a connection is looked after without it.

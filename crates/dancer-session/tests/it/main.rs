@@ -16,6 +16,7 @@ mod events;
 mod growth;
 mod line;
 mod races;
+mod read_only;
 mod secrets;
 mod settings;
 mod watched;
