@@ -82,7 +82,7 @@ impl SessionEngine {
     /// Lets a session in whose key has so much `left`, unless its absolute limit has passed; and sees
     /// to it that the key lives as long as the session.
     fn admit(&self, key: Key, read: Read, left: Option<Duration>, now: Moment) -> Option<Session> {
-        let Some(due) = self.0.lifetime.of(read.document.created, now) else {
+        let Some(due) = self.limit(&read.document, now) else {
             tracing::debug!(session = %read.id, "limit_passed");
             self.touch_later(key, Duration::ZERO);
             return None;

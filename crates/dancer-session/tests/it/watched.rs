@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dancer_session::{
-    Clock, Create, Destroy, Error, Key, MemoryStore, Renew, Renewal, Replace, Store, Touch,
+    Clock, Create, Destroy, Enlistment, Error, Key, MemoryStore, Renew, Renewal, Replace, Store,
+    Touch,
 };
 
 /// Forwards to a [`MemoryStore`], counts the steps and remembers the keys.
@@ -137,6 +138,22 @@ impl Store for Watched {
 
     async fn touch(&self, key: &Key, ttl: Duration, by: Instant) -> Result<Touch, Error> {
         self.step(&[key]).touch(key, ttl, by).await
+    }
+
+    async fn look(&self, keys: &[Key], by: Instant) -> Result<Vec<Option<bytes::Bytes>>, Error> {
+        self.step(&[]).look(keys, by).await
+    }
+
+    async fn enlist(&self, enlistment: Enlistment<'_>, by: Instant) -> Result<Vec<String>, Error> {
+        self.step(&[]).enlist(enlistment, by).await
+    }
+
+    async fn delist(&self, index: &Key, member: &str, by: Instant) -> Result<(), Error> {
+        self.step(&[]).delist(index, member, by).await
+    }
+
+    async fn members(&self, index: &Key, by: Instant) -> Result<Vec<String>, Error> {
+        self.step(&[]).members(index, by).await
     }
 
     fn place(&self) -> String {
