@@ -210,7 +210,7 @@ impl Session {
     /// [`renew`](Self::renew) or [`log_in`](Self::log_in). Then
     /// [`sessions_of`](SessionEngine::sessions_of) lists it and
     /// [`destroy_all`](SessionEngine::destroy_all) ends it, wherever it is used. Called again it is a
-    /// new log-in; a renew keeps the owner.
+    /// new log-in under the same handle; a renew keeps the owner.
     ///
     /// A session with an owner always has an absolute limit: `lifetime`, else 30 days from here. If
     /// the owner has [`max_sessions`](crate::Settings::max_sessions) already, the flush ends the
@@ -237,7 +237,12 @@ impl Session {
     /// [`is_refused`](Error::is_refused) for a name of 0 or over 255 bytes, or a description over
     /// 255; [`is_unavailable`](Error::is_unavailable) if there are no random bits for the handle.
     pub fn set_owner(&self, owner: impl Into<Owner>) -> Result<(), Error> {
-        let owned = self.shared.engine.owned(owner.into())?;
+        let mut owned = self.shared.engine.owned(owner.into())?;
+        if let Some(before) = self.shared.hand().owned()
+            && before.owner == owned.owner
+        {
+            owned.handle = before.handle;
+        }
         let change = OwnerChange::Set(Arc::new(owned));
         self.shared.hand().set_owner(change);
         Ok(())

@@ -18,6 +18,7 @@ struct Inner {
     store: MemoryStore,
     steps: AtomicU64,
     keys: Mutex<BTreeMap<String, Key>>,
+    indexes: Mutex<BTreeMap<String, Key>>,
     /// What another writer will have stored just before the next replacement.
     faster: Mutex<Option<Vec<u8>>>,
 }
@@ -28,6 +29,7 @@ impl Watched {
             store: MemoryStore::new(clock),
             steps: AtomicU64::new(0),
             keys: Mutex::default(),
+            indexes: Mutex::default(),
             faster: Mutex::default(),
         }))
     }
@@ -43,6 +45,19 @@ impl Watched {
         for (name, key) in keys {
             if let Some((payload, left)) = self.0.store.peek(&key, Instant::now()).await.unwrap() {
                 all.push((name, payload.to_vec(), left));
+            }
+        }
+        all
+    }
+
+    /// The members of every index that has any.
+    pub(crate) async fn indexes(&self) -> Vec<(String, Vec<String>)> {
+        let indexes = self.0.indexes.lock().unwrap().clone();
+        let mut all = Vec::new();
+        for (name, index) in indexes {
+            let members = self.0.store.members(&index, Instant::now()).await.unwrap();
+            if !members.is_empty() {
+                all.push((name, members));
             }
         }
         all
@@ -145,6 +160,8 @@ impl Store for Watched {
     }
 
     async fn enlist(&self, enlistment: Enlistment<'_>, by: Instant) -> Result<Vec<String>, Error> {
+        let (name, index) = (enlistment.index.as_str(), enlistment.index.clone());
+        self.0.indexes.lock().unwrap().insert(name.into(), index);
         self.step(&[]).enlist(enlistment, by).await
     }
 
