@@ -33,7 +33,7 @@ use crate::owner::Owned;
 use crate::session::{Read, Session};
 use crate::store::redis::RedisStore;
 use crate::store::{Create, ErasedStore, Replace};
-use crate::{Error, Layout, Settings};
+use crate::{Error, Layout, Settings, event};
 
 /// What an application holds: makes sessions, finds them again, and hands out their Redis.
 ///
@@ -271,7 +271,7 @@ impl SessionEngine {
         let (store, by) = (Arc::clone(&self.0.store), self.deadline());
         self.later(async move {
             if let Err(error) = store.touch(&key, ttl, by).await {
-                tracing::warn!(session = %key.fingerprint(), %error, "touch_failed");
+                event::touch_failed(&key, &error);
             }
         });
     }
@@ -308,11 +308,11 @@ impl SessionEngine {
             let payload = self.0.codec.encode(&key, &document)?;
             self.enlist(&key, &document, by).await?;
             if self.create_as(&key, &payload, &document, by).await? == Create::Created {
-                tracing::debug!(session = %id, "created");
+                event::created(&id);
                 return Ok(Read::new(id, payload, document));
             }
             self.delist_later(&key, document.owned.as_deref());
-            tracing::warn!(session = %id, "id_taken");
+            event::id_taken(&id);
             if Instant::now() >= by {
                 return Err(Error::not_applied(
                     "no free session id could be found in time",
@@ -369,7 +369,7 @@ impl SessionEngine {
     fn is_foreign(&self, error: &Error, key: &Key) -> bool {
         let foreign = error.is_unreadable() && self.0.codec.layout == Layout::Dancer;
         if foreign {
-            tracing::warn!(session = %key.fingerprint(), "foreign_key");
+            event::foreign_key(key);
         }
         foreign
     }

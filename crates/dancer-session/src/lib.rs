@@ -8,6 +8,7 @@ mod adopted;
 mod change;
 mod engine;
 mod error;
+mod event;
 mod hand;
 mod id;
 mod layout;

@@ -17,7 +17,7 @@ use crate::hand::{Hand, Origin, OwnerChange};
 use crate::id::SessionId;
 use crate::layout::{Document, Entries};
 use crate::login::CSRF;
-use crate::{Adopted, Error, OwnedHandle, Owner};
+use crate::{Adopted, Error, OwnedHandle, Owner, event};
 
 /// A session. Clones share it: what one sets, the others see.
 ///
@@ -431,8 +431,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let hand = self.hand.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(what) = hand.left_behind() {
-            let session = hand.id().map(ToString::to_string);
-            tracing::warn!(session, what, "left_behind");
+            event::left_behind(hand.id(), what);
         }
     }
 }

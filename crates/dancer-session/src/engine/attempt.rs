@@ -9,13 +9,13 @@ use bytes::Bytes;
 use super::SessionEngine;
 use super::doubt::Doubt;
 use super::flush::apply;
-use crate::Error;
 use crate::hand::Task;
 use crate::id::{Mark, SessionId};
 use crate::layout::{Content, Document, Key};
 use crate::owner::Owned;
 use crate::session::Read;
 use crate::store::{Renew, Renewal, Replace};
+use crate::{Error, event};
 
 /// One flush of a stored session, over as many tries as it takes.
 pub(super) struct Attempt<'a> {
@@ -218,7 +218,7 @@ impl<'a> Attempt<'a> {
                     // Somebody wrote after a try of ours that may be part of it, or not.
                     return Err(self.unknown());
                 }
-                tracing::debug!(session = %self.id, "conflict");
+                event::conflict(self.id);
                 Ok(Newer::Other(read))
             }
         }

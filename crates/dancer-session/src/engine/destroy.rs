@@ -12,7 +12,7 @@ use crate::id::Mark;
 use crate::layout::{Content, Key};
 use crate::owner::Owned;
 use crate::store::{Destroy, Replace};
-use crate::{Error, Layout};
+use crate::{Error, Layout, event};
 
 impl SessionEngine {
     /// Puts a stub in the place of a session. `false`: another request had ended it before, so
@@ -35,14 +35,14 @@ impl SessionEngine {
                     return Ok(true);
                 }
                 Ok(Put::Stub(replaced)) => {
-                    tracing::debug!(session = %read.id, "destroyed");
+                    event::destroyed(&read.id, false);
                     self.delist_later(&key, replaced.or(owned).as_deref());
                     return Ok(true);
                 }
                 Ok(Put::Changed(newer)) => match self.decode(&key, &newer) {
                     Ok(Content::Stub(stub)) => {
                         let before = stub.mark != mark;
-                        tracing::debug!(session = %read.id, ended_before = before, "destroyed");
+                        event::destroyed(&read.id, before);
                         self.delist_later(&key, owned.as_deref());
                         return Ok(!before);
                     }

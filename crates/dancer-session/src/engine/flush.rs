@@ -6,11 +6,11 @@ use tokio::time::timeout_at;
 
 use super::attempt::Attempt;
 use super::{New, SessionEngine};
-use crate::Error;
 use crate::hand::{Origin, Plan, Task};
 use crate::id::SessionId;
 use crate::layout::Entries;
 use crate::session::{Read, Shared};
+use crate::{Error, event};
 
 /// What became of a [`flush`](crate::Session::flush).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Shared {
                 return;
             };
             if let Err(error) = self.carry_out(task, self.engine.deadline()).await {
-                tracing::error!(%error, "abandoned_destroy_failed");
+                event::abandoned_destroy_failed(&error);
                 return;
             }
         }
@@ -155,7 +155,10 @@ impl SessionEngine {
                     .take()
                     .map_or_else(|| origin.clone(), Origin::Ended),
             )),
-            Plan::Refuse(id) => Ok((Flushed::Ended, Origin::Ended(id.clone()))),
+            Plan::Refuse(id) => {
+                event::refused_after_end(id);
+                Ok((Flushed::Ended, Origin::Ended(id.clone())))
+            }
             Plan::TooLate => Err(Error::refused(
                 "the client can be given no new id, because its response has left: call renew, and \
                  set the first entry of a session, before that",
@@ -249,10 +252,10 @@ impl SessionEngine {
         by: Instant,
     ) -> Outcome {
         if let Some(stored) = stored {
-            tracing::debug!(session = %stored.id, ?done, "flushed");
+            event::stored(done, &stored.id, &read.id);
             return Ok((done, Origin::Stored(stored)));
         }
-        tracing::info!(session = %read.id, "ended");
+        event::refused_after_end(&read.id);
         if done == Flushed::Renewed {
             // A log-in goes on, with what this request knows and nothing of the session that ended.
             let new = self.begun(task, None)?;

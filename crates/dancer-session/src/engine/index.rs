@@ -14,7 +14,7 @@ use crate::layout::{Content, Document, Key};
 use crate::lifetime::Moment;
 use crate::owner::{Member, Owned, OwnedHandle, Owner};
 use crate::store::Enlistment;
-use crate::{Error, OnMaxSessions};
+use crate::{Error, OnMaxSessions, event};
 
 /// What the key of a member has at the moment.
 pub(super) enum There {
@@ -73,13 +73,13 @@ impl SessionEngine {
         let (mut living, begun) = self.count(owned, others, by).await?;
         let over = (living.len() + begun + 1).saturating_sub(most);
         if over > 0 && self.0.settings.on_max_sessions == OnMaxSessions::Refuse {
-            tracing::warn!(session = %id, "too_many_sessions");
+            event::too_many_sessions(id);
             self.delist_later(key, Some(owned));
             return Ok(false);
         }
         living.sort_by_key(|listed| (listed.owned.since, listed.owned.handle));
         for oldest in living.into_iter().take(over) {
-            tracing::info!(session = %oldest.key.fingerprint(), by = %id, "made_room");
+            event::made_room(id, &oldest.key);
             self.end(oldest, by).await?;
         }
         Ok(true)
@@ -96,7 +96,7 @@ impl SessionEngine {
         let member = Member::new(owned, self.0.codec.name(key));
         self.later(async move {
             if let Err(error) = store.delist(&index, member.as_str(), by).await {
-                tracing::warn!(index = %index.fingerprint(), %error, "delist_failed");
+                event::delist_failed(&index, &error);
             }
         });
     }

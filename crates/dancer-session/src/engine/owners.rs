@@ -6,12 +6,12 @@ use std::time::Instant;
 use super::SessionEngine;
 use super::doubt::Doubt;
 use super::index::{Listed, There};
-use crate::Error;
 use crate::id::Mark;
 use crate::layout::Content;
 use crate::owner::{OwnedHandle, OwnedSession};
 use crate::session::Session;
 use crate::store::Replace;
+use crate::{Error, event};
 
 impl SessionEngine {
     /// The sessions of an owner that are alive, the oldest log-in first: for the page that shows a
@@ -135,7 +135,7 @@ impl SessionEngine {
                 Err(error) => doubt.again(error)?,
                 Ok(Replace::Gone) => return Ok(Ending::Before),
                 Ok(Replace::Replaced) => {
-                    tracing::info!(session = %key.fingerprint(), "destroyed_by_owner");
+                    event::destroyed_by_owner(&key);
                     self.delist_later(&key, Some(&owned));
                     return Ok(Ending::Ended);
                 }

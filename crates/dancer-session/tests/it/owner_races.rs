@@ -101,7 +101,11 @@ async fn both<A, B>(
 /// Both stores, both layouts; the engine is the same on all of them.
 enum Place {
     Memory(Arc<MemoryStore>, Settings),
-    Redis(Arc<RedisStore>, Settings, Box<RedisServer>),
+    Redis(
+        Arc<RedisStore>,
+        Settings,
+        #[expect(dead_code, reason = "lives as long")] Box<RedisServer>,
+    ),
 }
 
 impl Place {
@@ -147,7 +151,6 @@ macro_rules! in_every_order {
                     break;
                 }
             }
-            println!("{} orders of {}", orders.seen, stringify!($case));
             assert!(orders.seen > 1);
         }
     };
@@ -287,7 +290,6 @@ async fn r29_what_crashes_after_any_step_is_found_all_the_same() {
             }
             crashed_in += usize::from(crashed);
         }
-        println!("crashes after {crashed_in} different steps");
         assert!(crashed_in >= 2);
     }
 }
