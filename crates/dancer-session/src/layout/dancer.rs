@@ -186,7 +186,7 @@ pub(super) fn adopt(frozen: &[u8], max_size: usize) -> Result<PerlEntries, Strin
 }
 
 /// Whose it is. What has not our form says nothing: the name is reserved, but Perl may have used it.
-fn owned(frozen: &Frozen) -> Option<Owned> {
+pub(super) fn owned(frozen: &Frozen) -> Option<Owned> {
     let parts = frozen.root().get(OWNER)?.to::<OwnedParts>().ok()?;
     parts.try_into().ok()
 }
