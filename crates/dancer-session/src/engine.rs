@@ -2,6 +2,7 @@
 
 mod attempt;
 mod builder;
+mod create;
 mod destroy;
 mod doubt;
 mod finish;
@@ -22,17 +23,16 @@ use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 
 pub use self::builder::EngineBuilder;
-use self::doubt::Doubt;
+use self::create::New;
 pub(crate) use self::finish::run_to_end;
 pub use self::flush::Flushed;
 use self::queue::Queue;
 use crate::id::{Entropy, Mark, SessionId, random_text};
 use crate::layout::{Codec, Content, Document, Entries, Key, Stub};
 use crate::lifetime::{Clock, Lifetime, Moment};
-use crate::owner::Owned;
-use crate::session::{Read, Session};
+use crate::session::Session;
 use crate::store::redis::RedisStore;
-use crate::store::{Create, ErasedStore, Replace};
+use crate::store::{ErasedStore, Replace};
 use crate::{Error, Layout, Settings, event};
 
 /// What an application holds: makes sessions, finds them again, and hands out their Redis.
@@ -287,69 +287,6 @@ impl SessionEngine {
         }
     }
 
-    /// Stores a new session, under an id that nothing is stored under.
-    async fn store_new(&self, new: New, by: Instant) -> Result<Read, Error> {
-        let created = new.created.unwrap_or_else(|| self.0.clock.now());
-        let mark = Mark::generate(&self.0.entropy)?;
-        let document = Document {
-            created,
-            dated: true,
-            mark,
-            owned: new.owned,
-            entries: new.entries,
-        };
-        let mut wanted = new.id;
-        loop {
-            let id = match wanted.take() {
-                Some(id) => id,
-                None => self.new_id()?,
-            };
-            let key = self.key(&id);
-            let payload = self.0.codec.encode(&key, &document)?;
-            self.enlist(&key, &document, by).await?;
-            if self.create_as(&key, &payload, &document, by).await? == Create::Created {
-                event::created(&id);
-                return Ok(Read::new(id, payload, document));
-            }
-            self.delist_later(&key, document.owned.as_deref());
-            event::id_taken(&id);
-            if Instant::now() >= by {
-                return Err(Error::not_applied(
-                    "no free session id could be found in time",
-                ));
-            }
-        }
-    }
-
-    /// Creates a key, asking again as long as it is not known whether it was.
-    async fn create_as(
-        &self,
-        key: &Key,
-        payload: &Bytes,
-        document: &Document,
-        by: Instant,
-    ) -> Result<Create, Error> {
-        let mut doubt = Doubt::until(by);
-        // Redis takes 0 for an error.
-        let ttl = self.time_left(document).max(Duration::from_millis(1));
-        loop {
-            match self.0.store.create(key, payload, ttl, by).await {
-                Err(error) => doubt.again(error)?,
-                Ok(Create::Exists) if doubt.unsure => {
-                    let there = self.0.store.peek(key, by).await;
-                    let there = there.map_err(|error| doubt.report(error))?;
-                    let ours = there.is_some_and(|(there, _)| there == payload);
-                    return Ok(if ours {
-                        Create::Created
-                    } else {
-                        Create::Exists
-                    });
-                }
-                Ok(outcome) => return Ok(outcome),
-            }
-        }
-    }
-
     /// Replaces a payload that was read.
     async fn replace(
         &self,
@@ -422,27 +359,6 @@ impl SessionEngine {
 
     fn deadline(&self) -> Instant {
         Instant::now() + self.0.settings.timeout
-    }
-}
-
-/// A session that is to be stored for the first time.
-struct New {
-    /// Its id, if it has one already.
-    id: Option<SessionId>,
-    entries: Entries,
-    /// `None`: now.
-    created: Option<Moment>,
-    owned: Option<Arc<Owned>>,
-}
-
-impl New {
-    fn of(entries: Entries) -> Self {
-        Self {
-            id: None,
-            entries,
-            created: None,
-            owned: None,
-        }
     }
 }
 

@@ -9,6 +9,7 @@ mod adopt;
 mod bench;
 mod beside;
 mod budget;
+mod clocks;
 mod contract;
 mod dancer;
 mod during;
