@@ -28,15 +28,31 @@ pub trait Answers<B>: Clone {
     fn ended(&self, response: Response<B>) -> Response<B> {
         response
     }
+
+    /// The handler's log-in was refused, because the owner has as many sessions as
+    /// [`max_sessions`](dancer_session::Settings::max_sessions) allows: nothing of it was stored.
+    /// `response` is the handler's, which takes the visitor for logged in. By default its status
+    /// becomes 403; a page that lists the other sessions is more help.
+    fn too_many(&self, mut response: Response<B>) -> Response<B> {
+        *response.status_mut() = StatusCode::FORBIDDEN;
+        response
+    }
 }
 
-/// Empty bodies: 503 with `Retry-After: 1`, 500, and the handler's own answer after the end.
+/// Empty bodies: 503 with `Retry-After: 1`, 500, 403 for one session too many; and the handler's own
+/// answer after the end.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PlainAnswers;
 
 impl<B: Default> Answers<B> for PlainAnswers {
     fn fault(&self, error: &Error) -> Response<B> {
         plain(error)
+    }
+
+    fn too_many(&self, _response: Response<B>) -> Response<B> {
+        let mut response = Response::new(B::default());
+        *response.status_mut() = StatusCode::FORBIDDEN;
+        response
     }
 }
 

@@ -118,6 +118,7 @@ async fn finish<A: Answers<B>, B>(
     let owed = owed(&handle, session, &flushed).await;
     let mut response = match flushed {
         Ok(Flushed::Ended) => layer.answers.ended(shaped(response, &layer.answers)),
+        Ok(Flushed::TooMany) => layer.answers.too_many(shaped(response, &layer.answers)),
         Ok(_) => shaped(response, &layer.answers),
         Err(error) => {
             fault::tell(&error, "flush_failed");

@@ -2,15 +2,19 @@
 
 mod attempt;
 mod builder;
+mod create;
 mod destroy;
 mod doubt;
 mod finish;
 mod flush;
 mod given;
+mod index;
+mod owners;
 mod queue;
 mod retrieve;
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -19,17 +23,17 @@ use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 
 pub use self::builder::EngineBuilder;
-use self::doubt::Doubt;
+use self::create::New;
 pub(crate) use self::finish::run_to_end;
 pub use self::flush::Flushed;
 use self::queue::Queue;
 use crate::id::{Entropy, Mark, SessionId, random_text};
 use crate::layout::{Codec, Content, Document, Entries, Key, Stub};
 use crate::lifetime::{Clock, Lifetime, Moment};
-use crate::session::{Read, Session};
+use crate::session::Session;
 use crate::store::redis::RedisStore;
-use crate::store::{Create, ErasedStore, Replace};
-use crate::{Error, Layout, Settings};
+use crate::store::{ErasedStore, Replace};
+use crate::{Error, Layout, Settings, event};
 
 /// What an application holds: makes sessions, finds them again, and hands out their Redis.
 ///
@@ -187,9 +191,8 @@ impl SessionEngine {
     ///
     /// [`is_unavailable`](Error::is_unavailable); nobody knows the id then, so nothing is lost.
     pub async fn create(&self) -> Result<Session, Error> {
-        let read = self
-            .store_new(None, self.no_entries(), None, self.deadline())
-            .await?;
+        let new = New::of(self.no_entries());
+        let read = self.store_new(new, self.deadline()).await?;
         Ok(Session::stored(self.clone(), read))
     }
 
@@ -222,10 +225,11 @@ impl SessionEngine {
     /// another form is converted: `true` and `false` are 1 and 0 for Perl, an integer beyond `i64` is
     /// a string there. Also a session that has ended. [`is_unavailable`](Error::is_unavailable).
     pub async fn convert(&self, session: &Session) -> Result<Session, Error> {
-        let (entries, created) = session.shared.hand().contents();
+        let (entries, created, owned) = session.shared.hand().contents();
         let over = created.is_some_and(|created| {
             let now = self.0.clock.now();
-            self.0.lifetime.of(created, now).is_none()
+            let left = self.0.lifetime.of(created, owned.as_deref(), now);
+            left.is_none()
         });
         if over || session.is_ended() || session.is_read_only() {
             return Err(Error::refused(
@@ -233,10 +237,12 @@ impl SessionEngine {
                  can't be converted",
             ));
         }
-        let entries = self.0.codec.convert(&entries)?;
-        let read = self
-            .store_new(None, entries, created, self.deadline())
-            .await?;
+        let new = New {
+            created,
+            owned,
+            ..New::of(self.0.codec.convert(&entries)?)
+        };
+        let read = self.store_new(new, self.deadline()).await?;
         Ok(Session::stored(self.clone(), read))
     }
 
@@ -271,75 +277,21 @@ impl SessionEngine {
     /// Sets how long a key lives from now on, without making anybody wait for it.
     fn touch_later(&self, key: Key, ttl: Duration) {
         let (store, by) = (Arc::clone(&self.0.store), self.deadline());
-        let mut touch = Box::pin(async move {
+        self.later(async move {
             if let Err(error) = store.touch(&key, ttl, by).await {
-                tracing::warn!(session = %key.fingerprint(), %error, "touch_failed");
+                event::touch_failed(&key, &error);
             }
         });
-        // On its way before whatever this request sends next: behind a log-out, it would give the
-        // stub the time of the session.
+    }
+
+    /// Does what nobody waits for.
+    fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut work = Box::pin(work);
+        // On its way before whatever this request sends next: a touch behind a log-out would give
+        // the stub the time of the session.
         let mut context = Context::from_waker(Waker::noop());
-        if touch.as_mut().poll(&mut context).is_pending() {
-            tokio::spawn(touch);
-        }
-    }
-
-    /// Stores entries as a new session, under an id that nothing is stored under: `id`, if that is
-    /// one.
-    async fn store_new(
-        &self,
-        mut id: Option<SessionId>,
-        entries: Entries,
-        created: Option<Moment>,
-        by: Instant,
-    ) -> Result<Read, Error> {
-        let created = created.unwrap_or_else(|| self.0.clock.now());
-        let mark = Mark::generate(&self.0.entropy)?;
-        let document = Document {
-            created,
-            dated: true,
-            mark,
-            entries,
-        };
-        loop {
-            let id = match id.take() {
-                Some(id) => id,
-                None => self.new_id()?,
-            };
-            let key = self.key(&id);
-            let payload = self.0.codec.encode(&key, &document)?;
-            if self.create_as(&key, &payload, by).await? == Create::Created {
-                tracing::debug!(session = %id, "created");
-                return Ok(Read::new(id, payload, document));
-            }
-            tracing::warn!(session = %id, "id_taken");
-            if Instant::now() >= by {
-                return Err(Error::not_applied(
-                    "no free session id could be found in time",
-                ));
-            }
-        }
-    }
-
-    /// Creates a key, asking again as long as it is not known whether it was.
-    async fn create_as(&self, key: &Key, payload: &Bytes, by: Instant) -> Result<Create, Error> {
-        let mut doubt = Doubt::until(by);
-        loop {
-            let ttl = self.0.lifetime.of_any();
-            match self.0.store.create(key, payload, ttl, by).await {
-                Err(error) => doubt.again(error).await?,
-                Ok(Create::Exists) if doubt.unsure => {
-                    let there = self.0.store.peek(key, by).await;
-                    let there = there.map_err(|error| doubt.report(error))?;
-                    let ours = there.is_some_and(|(there, _)| there == payload);
-                    return Ok(if ours {
-                        Create::Created
-                    } else {
-                        Create::Exists
-                    });
-                }
-                Ok(outcome) => return Ok(outcome),
-            }
+        if work.as_mut().poll(&mut context).is_pending() {
+            tokio::spawn(work);
         }
     }
 
@@ -362,7 +314,7 @@ impl SessionEngine {
     fn is_foreign(&self, error: &Error, key: &Key) -> bool {
         let foreign = error.is_unreadable() && self.0.codec.layout == Layout::Dancer;
         if foreign {
-            tracing::warn!(session = %key.fingerprint(), "foreign_key");
+            event::foreign_key(key);
         }
         foreign
     }
@@ -375,9 +327,14 @@ impl SessionEngine {
     }
 
     /// How long a session in hand has to live if nobody uses it again.
-    pub(crate) fn time_left(&self, created: Moment) -> Duration {
-        let left = self.0.lifetime.of(created, self.0.clock.now());
-        left.unwrap_or_default()
+    pub(crate) fn time_left(&self, document: &Document) -> Duration {
+        self.limit(document, self.0.clock.now()).unwrap_or_default()
+    }
+
+    /// What a session that is used at `now` has to live from then on; `None`: nothing.
+    fn limit(&self, document: &Document, now: Moment) -> Option<Duration> {
+        let owned = document.owned.as_deref();
+        self.0.lifetime.of(document.created, owned, now)
     }
 
     /// The time of day in whole seconds since 1970.

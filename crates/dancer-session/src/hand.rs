@@ -2,12 +2,14 @@
 //! [`plan`](Hand::plan) can be read, and tested, by themselves.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::Error;
 use crate::change::Change;
 use crate::id::{Mark, SessionId};
 use crate::layout::Entries;
 use crate::lifetime::Moment;
+use crate::owner::Owned;
 use crate::session::Read;
 
 /// A session between two flushes.
@@ -19,6 +21,8 @@ pub(crate) struct Hand {
     /// For sessions that have no entries of their own to show.
     empty: Entries,
     renew: bool,
+    /// Whose the session is to be from the next flush on.
+    owner: Option<OwnerChange>,
     /// Sessions that were destroyed and still stand in the store.
     doomed: Vec<Doomed>,
     /// Destroyed in the store, and nothing new stored since.
@@ -34,6 +38,23 @@ pub(crate) struct Hand {
     pinned: bool,
     /// A flush ended without knowing whether its changes were stored.
     unsure: bool,
+}
+
+/// What a request says of the owner of its session.
+#[derive(Clone)]
+pub(crate) enum OwnerChange {
+    Set(Arc<Owned>),
+    Remove,
+}
+
+impl OwnerChange {
+    /// Who has the session if nobody had it before.
+    fn owned(&self) -> Option<&Arc<Owned>> {
+        match self {
+            Self::Set(owned) => Some(owned),
+            Self::Remove => None,
+        }
+    }
 }
 
 /// A session that is to be destroyed.
@@ -83,8 +104,8 @@ pub(crate) enum Plan {
     Unseen,
     /// A new id, when it is too late for one.
     TooLate,
-    /// Store the changes as a new session, under this id if it has one already.
-    Create(Option<SessionId>),
+    /// Store the changes as a new session; where this one came from is not stored, or no longer.
+    Create(Origin),
     Replace(Read),
     Renew(Read),
 }
@@ -98,6 +119,7 @@ pub(crate) struct Task {
     /// One of the doomed that another request had ended before.
     pub(crate) ended: Option<SessionId>,
     pub(crate) changes: Vec<Change>,
+    pub(crate) owner: Option<OwnerChange>,
     renew: bool,
     destroys: u32,
     discards: u32,
@@ -112,6 +134,7 @@ impl Hand {
             changed: None,
             empty,
             renew: false,
+            owner: None,
             doomed: Vec::new(),
             destroyed: false,
             revision: 0,
@@ -166,9 +189,9 @@ impl Hand {
         }
     }
 
-    /// All that the application sees, and since when it exists.
-    pub(crate) fn contents(&self) -> (Entries, Option<Moment>) {
-        (self.entries().clone(), self.created())
+    /// All that the application sees, since when it exists, and whose it is.
+    pub(crate) fn contents(&self) -> (Entries, Option<Moment>, Option<Arc<Owned>>) {
+        (self.entries().clone(), self.created(), self.owned())
     }
 
     /// Applies a change for this request to see, and keeps it for the flush. Not for changes with a
@@ -225,12 +248,25 @@ impl Hand {
         self.renew = true;
     }
 
+    pub(crate) fn set_owner(&mut self, owner: OwnerChange) {
+        self.owner = Some(owner);
+    }
+
+    /// Whose it is, as far as this request knows.
+    pub(crate) fn owned(&self) -> Option<Arc<Owned>> {
+        match &self.owner {
+            Some(change) => change.owned().cloned(),
+            None => self.read().and_then(|read| read.document.owned.clone()),
+        }
+    }
+
     pub(crate) fn discard(&mut self) {
         self.revision += 1;
         self.discards += 1;
         self.changes.clear();
         self.changed = None;
         self.renew = false;
+        self.owner = None;
     }
 
     pub(crate) fn destroy(&mut self) {
@@ -255,7 +291,8 @@ impl Hand {
 
     /// What would be lost if nobody flushed any more.
     pub(crate) fn left_behind(&self) -> Option<&'static str> {
-        match (self.renew, self.changes.iter().any(Change::matters)) {
+        let changed = self.owner.is_some() || self.changes.iter().any(Change::matters);
+        match (self.renew, changed) {
             (true, _) => Some("a renew"),
             (false, true) if self.entries().len() > 0 || self.id().is_some() => Some("changes"),
             (false, _) => (!self.doomed.is_empty()).then_some("a destroy"),
@@ -277,6 +314,7 @@ impl Hand {
             destroyed: false,
             ended: None,
             changes: Vec::new(),
+            owner: None,
             renew: false,
             destroys: self.destroys,
             discards: self.discards,
@@ -294,6 +332,7 @@ impl Hand {
             destroyed: false,
             ended: None,
             changes: std::mem::take(&mut self.changes),
+            owner: self.owner.take(),
             renew: std::mem::take(&mut self.renew),
             destroys: self.destroys,
             discards: self.discards,
@@ -301,18 +340,25 @@ impl Hand {
     }
 
     fn plan(&self) -> Plan {
-        let pending = self.changes.iter().any(Change::matters);
-        let holds_data = self.entries().len() > 0;
+        let pending = self.owner.is_some() || self.changes.iter().any(Change::matters);
+        // Whoever has an owner is no visitor any more.
+        let owned = self
+            .owner
+            .as_ref()
+            .is_some_and(|owner| owner.owned().is_some());
+        let holds_data = owned || self.entries().len() > 0;
         match &self.origin {
             Origin::Unavailable if pending || self.renew || self.too_late => Plan::Unseen,
             _ if self.unsure && pending => Plan::Unsure,
             Origin::Anonymous if self.pinned && holds_data => Plan::TooLate,
             Origin::Stored(_) if self.pinned && self.renew => Plan::TooLate,
             Origin::Ended(id) if self.pinned && self.renew => Plan::Refuse(id.clone()),
-            Origin::Anonymous if holds_data => Plan::Create(None),
-            Origin::New(id) => Plan::Create(Some(id.clone())),
+            Origin::Anonymous if holds_data => Plan::Create(Origin::Anonymous),
+            Origin::New(id) => Plan::Create(Origin::New(id.clone())),
             // A log-in goes on, under a fresh id.
-            Origin::Ended(_) if self.renew && holds_data => Plan::Create(None),
+            Origin::Ended(id) if self.renew && holds_data => {
+                Plan::Create(Origin::Ended(id.clone()))
+            }
             Origin::Ended(id) if self.renew || pending || self.too_late => Plan::Refuse(id.clone()),
             Origin::Stored(read) if self.renew => Plan::Renew(read.clone()),
             Origin::Stored(read) if pending => Plan::Replace(read.clone()),
@@ -352,6 +398,7 @@ impl Hand {
             let later = std::mem::replace(&mut self.changes, std::mem::take(&mut task.changes));
             self.changes.extend(later);
             self.renew |= task.renew;
+            self.owner = self.owner.take().or(task.owner.take());
         }
     }
 }
@@ -374,6 +421,19 @@ impl Task {
     /// Whether changing a stored session by this task twice would show.
     pub(crate) fn counts(&self) -> bool {
         self.changes.iter().any(Change::counts)
+    }
+
+    /// Who logs in by this task.
+    pub(crate) fn login(&self) -> Option<&Arc<Owned>> {
+        self.owner.as_ref().and_then(OwnerChange::owned)
+    }
+
+    /// Whose a session is after this task, that was `before`'s.
+    pub(crate) fn owned(&self, before: Option<&Arc<Owned>>) -> Option<Arc<Owned>> {
+        match &self.owner {
+            Some(change) => change.owned().cloned(),
+            None => before.cloned(),
+        }
     }
 
     fn repeating_shows(&self) -> bool {

@@ -141,6 +141,13 @@ pub struct Fingerprint([u8; Self::CHARS]);
 impl Fingerprint {
     const CHARS: usize = 8;
 
+    /// The first characters of a key's name.
+    pub(crate) fn of(name: &[u8; 22]) -> Self {
+        let mut text = [0; Self::CHARS];
+        text.copy_from_slice(&name[..Self::CHARS]);
+        Self(text)
+    }
+
     /// The fingerprint as text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
@@ -174,6 +181,13 @@ pub(crate) fn random_text(entropy: &Entropy) -> Result<String, Error> {
     let mut bits = [0; 16];
     entropy.fill(&mut bits)?;
     Ok(URL_SAFE_NO_PAD.encode(bits))
+}
+
+/// 72 random bits, for names that must be each other's only within the list of one owner.
+pub(crate) fn random_handle(entropy: &Entropy) -> Result<[u8; 9], Error> {
+    let mut bits = [0; 9];
+    entropy.fill(&mut bits)?;
+    Ok(bits)
 }
 
 /// Where random bits come from: the operating system, unless a test says otherwise.

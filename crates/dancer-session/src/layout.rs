@@ -8,11 +8,16 @@ mod native;
 mod perl;
 
 use std::fmt;
+use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use crate::id::{Fingerprint, Mark, SessionId, encode};
 use crate::lifetime::Moment;
+use crate::owner::Owned;
 use crate::session::Read;
 use crate::{Error, Layout, Settings};
 
@@ -20,45 +25,71 @@ use self::json::JsonEntries;
 pub(crate) use entries::{Entries, Value};
 pub(crate) use perl::PerlEntries;
 
-/// Under which key of the store a session lives.
+/// Under which key of the store something lives: a session, or the index of an owner's sessions.
 ///
 /// In the native layout the prefix, and the first 128 bits of the SHA-256 of the id as 22 characters
 /// of base64url: from the key nobody finds the id. In the Dancer layout the id itself.
 #[derive(Clone)]
-pub struct Key {
-    id: SessionId,
-    /// `None`: the id itself.
-    text: Option<Box<str>>,
+pub struct Key(Name);
+
+#[derive(Clone)]
+enum Name {
+    /// The id itself.
+    Bare(SessionId),
+    Text(Box<str>, Fingerprint),
 }
 
 impl Key {
     pub(crate) fn native(prefix: &str, id: &SessionId) -> Self {
-        let mut name = [0; 22];
-        encode(&id.file_number(), &mut name);
-        let mut text = String::with_capacity(prefix.len() + name.len());
-        text.push_str(prefix);
-        text.extend(name.map(char::from));
-        Self {
-            text: Some(text.into()),
-            id: id.clone(),
-        }
+        Self::hashed(&[prefix], &id.file_number())
     }
 
     pub(crate) fn bare(id: &SessionId) -> Self {
-        Self {
-            text: None,
-            id: id.clone(),
+        Self(Name::Bare(id.clone()))
+    }
+
+    /// The index of the sessions of `owner`, whose name it does not show.
+    fn index(prefix: &str, layout: Layout, owner: &str) -> Self {
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&Sha256::digest(owner.as_bytes())[..16]);
+        // Sessions of the two layouts have other members.
+        match layout {
+            Layout::Native => Self::hashed(&[prefix, "owner:"], &hash),
+            Layout::Dancer => Self::hashed(&[prefix, "dancer-owner:"], &hash),
         }
+    }
+
+    fn hashed(before: &[&str], hash: &[u8; 16]) -> Self {
+        let mut name = [0; 22];
+        encode(hash, &mut name);
+        let length = before.iter().map(|part| part.len()).sum::<usize>();
+        let mut text = String::with_capacity(length + name.len());
+        text.extend(before.iter().copied());
+        text.extend(name.map(char::from));
+        Self(Name::Text(text.into(), Fingerprint::of(&name)))
     }
 
     /// The key as the store has it.
     pub fn as_str(&self) -> &str {
-        self.text.as_deref().unwrap_or(self.id.as_str())
+        match &self.0 {
+            Name::Bare(id) => id.as_str(),
+            Name::Text(text, _) => text,
+        }
     }
 
     /// What to show in logs and errors; the same as that of the session's id.
     pub fn fingerprint(&self) -> Fingerprint {
-        self.id.fingerprint()
+        match &self.0 {
+            Name::Bare(id) => id.fingerprint(),
+            Name::Text(_, fingerprint) => *fingerprint,
+        }
+    }
+}
+
+/// Shows the fingerprint.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}…", self.fingerprint())
     }
 }
 
@@ -86,6 +117,8 @@ pub(crate) struct Document {
     pub(crate) dated: bool,
     /// Who wrote it. See [`Mark`].
     pub(crate) mark: Mark,
+    /// Whose it is, if anybody's.
+    pub(crate) owned: Option<Arc<Owned>>,
     pub(crate) entries: Entries,
 }
 
@@ -121,6 +154,31 @@ impl Codec {
         match self.layout {
             Layout::Native => Key::native(&self.prefix, id),
             Layout::Dancer => Key::bare(id),
+        }
+    }
+
+    /// The key of the index that has the sessions of `owner`.
+    pub(crate) fn index(&self, owner: &str) -> Key {
+        Key::index(&self.prefix, self.layout, owner)
+    }
+
+    /// The key of a session by what [`name`](Self::name) gives.
+    pub(crate) fn key_named(&self, name: &str) -> Option<Key> {
+        match self.layout {
+            Layout::Native => {
+                let mut hash = [0; 16];
+                let decoded = URL_SAFE_NO_PAD.decode_slice(name, &mut hash);
+                matches!(decoded, Ok(16)).then(|| Key::hashed(&[&self.prefix], &hash))
+            }
+            Layout::Dancer => SessionId::parse(name, self.layout).map(|id| Key::bare(&id)),
+        }
+    }
+
+    /// What tells the key of a session from all others of this layout.
+    pub(crate) fn name<'k>(&self, key: &'k Key) -> &'k str {
+        match self.layout {
+            Layout::Native => &key.as_str()[self.prefix.len()..],
+            Layout::Dancer => key.as_str(),
         }
     }
 

@@ -8,11 +8,13 @@ mod adopted;
 mod change;
 mod engine;
 mod error;
+mod event;
 mod hand;
 mod id;
 mod layout;
 mod lifetime;
 mod login;
+mod owner;
 mod session;
 mod settings;
 mod store;
@@ -26,11 +28,12 @@ pub use error::Error;
 pub use id::{Fingerprint, SessionId};
 pub use layout::Key;
 pub use lifetime::Clock;
+pub use owner::{OwnedHandle, OwnedSession, Owner};
 pub use session::Session;
 pub use settings::{
-    Address, CookieSettings, Duplicates, Layout, OnUnavailable, OnUnreadable, SameSite, Secret,
-    Settings,
+    Address, CookieSettings, Duplicates, Layout, OnMaxSessions, OnUnavailable, OnUnreadable,
+    SameSite, Secret, Settings,
 };
 pub use store::memory::MemoryStore;
 pub use store::redis::RedisStore;
-pub use store::{Create, Destroy, Renew, Renewal, Replace, Store, Touch};
+pub use store::{Create, Destroy, Enlistment, Renew, Renewal, Replace, Store, Touch};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Settings;
+use crate::owner::Owned;
 
 /// Where the engine reads the time of day. The system's clock, unless a test turns its own.
 #[derive(Clone)]
@@ -66,6 +67,13 @@ pub(crate) struct Lifetime {
     timeout: Duration,
 }
 
+/// The absolute limit of sessions that have an owner, if no `lifetime` is set.
+pub(crate) const OWNED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// By so much the clocks of applications may differ, and the index of an owner still has every
+/// session that any of them takes for alive.
+const SKEW: Duration = Duration::from_secs(60);
+
 impl Lifetime {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
@@ -87,15 +95,36 @@ impl Lifetime {
             .map_or(self.expire, |limit| limit.min(self.expire))
     }
 
-    /// What is left at `now` to a session created at `created` and used just now; `None` if its
-    /// absolute limit has passed.
-    pub(crate) fn of(&self, created: Moment, now: Moment) -> Option<Duration> {
-        let Some(limit) = self.lifetime else {
+    /// What is left at `now` to a session created at `created`, owned as `owned` says, and used just
+    /// now; `None` if its absolute limit has passed.
+    pub(crate) fn of(
+        &self,
+        created: Moment,
+        owned: Option<&Owned>,
+        now: Moment,
+    ) -> Option<Duration> {
+        let Some(end) = self.end(created, owned) else {
             return Some(self.expire);
         };
-        let left = now.until(created.plus(limit));
+        let left = now.until(end);
         // Redis keeps whole milliseconds, and takes 0 for an error.
         (left >= Duration::from_millis(1)).then(|| left.min(self.expire))
+    }
+
+    /// The absolute limit. A session with an owner always has one.
+    fn end(&self, created: Moment, owned: Option<&Owned>) -> Option<Moment> {
+        match (self.lifetime, owned) {
+            (Some(limit), _) => Some(created.plus(limit)),
+            (None, Some(owned)) => Some(owned.since.plus(OWNED)),
+            (None, None) => None,
+        }
+    }
+
+    /// How long the index of an owner has to remember a session: as long as that can live, whatever
+    /// the uses, and a little more for clocks that differ.
+    pub(crate) fn of_member(&self, created: Moment, owned: &Owned, now: Moment) -> Duration {
+        let end = self.end(created, Some(owned));
+        end.map_or(OWNED, |end| now.until(end)) + SKEW
     }
 
     /// When a stub made at `now` stops being one, in whole seconds as payloads have them, and how

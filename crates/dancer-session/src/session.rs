@@ -13,11 +13,11 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use crate::change::Change;
 use crate::engine::{Flushed, SessionEngine, run_to_end};
-use crate::hand::{Hand, Origin};
+use crate::hand::{Hand, Origin, OwnerChange};
 use crate::id::SessionId;
 use crate::layout::{Document, Entries};
 use crate::login::CSRF;
-use crate::{Adopted, Error};
+use crate::{Adopted, Error, OwnedHandle, Owner, event};
 
 /// A session. Clones share it: what one sets, the others see.
 ///
@@ -210,6 +210,65 @@ impl Session {
         hand.renew();
     }
 
+    /// Says whose the session is, from the next flush on: **call it at every log-in**, beside
+    /// [`renew`](Self::renew) or [`log_in`](Self::log_in). Then
+    /// [`sessions_of`](SessionEngine::sessions_of) lists it and
+    /// [`destroy_all`](SessionEngine::destroy_all) ends it, wherever it is used. Called again it is a
+    /// new log-in under the same handle; a renew keeps the owner.
+    ///
+    /// A session with an owner always has an absolute limit: `lifetime`, else 30 days from here. If
+    /// the owner has [`max_sessions`](crate::Settings::max_sessions) already, the flush ends the
+    /// oldest one, or stores nothing ([`Flushed::TooMany`]).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # use dancer_session::{Owner, SessionEngine, Settings};
+    /// # let engine = SessionEngine::in_memory(Settings::default())?;
+    /// # let session = engine.anonymous();
+    /// session.log_in()?;
+    /// session.set_owner(Owner::from("user:42").described("Firefox on Linux"))?;
+    /// session.flush().await?;
+    ///
+    /// for session in engine.sessions_of("user:42").await? {
+    ///     println!("{} since {:?}: {}", session.description, session.since, session.handle);
+    /// }
+    /// assert_eq!(engine.destroy_all("user:42").await?, 1);
+    /// # Ok::<(), dancer_session::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`is_refused`](Error::is_refused) for a name of 0 or over 255 bytes, or a description over
+    /// 255; [`is_unavailable`](Error::is_unavailable) if there are no random bits for the handle.
+    pub fn set_owner(&self, owner: impl Into<Owner>) -> Result<(), Error> {
+        let mut owned = self.shared.engine.owned(owner.into())?;
+        if let Some(before) = self.shared.hand().owned()
+            && before.owner == owned.owner
+        {
+            owned.handle = before.handle;
+        }
+        let change = OwnerChange::Set(Arc::new(owned));
+        self.shared.hand().set_owner(change);
+        Ok(())
+    }
+
+    /// Says that the session is nobody's any more, from the next flush on, and goes on all the same.
+    /// A log-out that keeps, say, a basket; call [`renew`](Self::renew) beside it.
+    pub fn remove_owner(&self) {
+        self.shared.hand().set_owner(OwnerChange::Remove);
+    }
+
+    /// The name of the owner, as far as this request knows.
+    pub fn owner(&self) -> Option<String> {
+        let owned = self.shared.hand().owned();
+        owned.map(|owned| owned.owner.as_ref().into())
+    }
+
+    /// What names this session in the list of its owner, if it has one.
+    pub fn handle(&self) -> Option<OwnedHandle> {
+        self.shared.hand().owned().map(|owned| owned.handle)
+    }
+
     /// Ends the session at the next flush: the log-out. What is set afterwards starts a new session
     /// with a new id.
     pub fn destroy(&self) {
@@ -267,8 +326,8 @@ impl Session {
 
     /// How long the session has to live if it is not used again. `None` if it is not stored.
     pub fn time_left(&self) -> Option<Duration> {
-        let created = self.shared.hand().created()?;
-        Some(self.shared.engine.time_left(created))
+        let read = self.shared.hand().read().cloned()?;
+        Some(self.shared.engine.time_left(&read.document))
     }
 
     /// Takes over what a program in Perl has made of this session: all of it, as Storable froze the
@@ -383,8 +442,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let hand = self.hand.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(what) = hand.left_behind() {
-            let session = hand.id().map(ToString::to_string);
-            tracing::warn!(session, what, "left_behind");
+            event::left_behind(hand.id(), what);
         }
     }
 }

@@ -11,6 +11,7 @@ mod file;
 mod keys;
 mod limits;
 mod misfit;
+mod preset;
 mod scalar;
 mod server;
 
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use self::address::Target;
 use self::misfit::Misfit;
+use self::preset::Preset;
 use crate::Error;
 
 pub use self::address::Address;
@@ -75,13 +77,21 @@ pub struct Settings {
     pub expire: Duration,
 
     /// How long a session lives at most, counted from its creation, however busy it is. Default:
-    /// none, no such limit. From `expire` to 10 years.
+    /// none, no such limit, but 30 days for sessions that have an owner. From `expire` to 10 years.
     pub lifetime: Option<Duration>,
 
     /// How much idle time may go unnoticed: a session's life is extended only when this much of it
     /// has gone by. Default: 0, every retrieve extends, exactly. More spares Redis writes, and lets
     /// sessions end that much before `expire`, which it must be shorter than.
     pub touch_interval: Duration,
+
+    /// How many sessions one owner ([`set_owner`](crate::Session::set_owner)) may have at a time.
+    /// Default: none, as many as there are log-ins. From 1 to 1000. Each log-in then reads the other
+    /// sessions of its owner once there are so many.
+    pub max_sessions: Option<usize>,
+
+    /// What becomes of a log-in that would be one more. Default: [`OnMaxSessions::EndOldest`].
+    pub on_max_sessions: OnMaxSessions,
 
     /// How long after a `renew` or a `destroy` the old id is remembered, so that a late request
     /// with the old cookie is refused quietly. Default: 30 seconds. From 0 (forgotten at once) to
@@ -151,6 +161,8 @@ impl Settings {
         texts: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Error> {
         let mut settings = Self::default();
+        let mut texts: Vec<_> = texts.into_iter().collect();
+        texts.sort_by_key(|(name, _)| keys::rank(name));
         for (name, text) in texts {
             let reader = keys::known(name).map_err(Error::settings)?;
             reader(&mut settings, &config::ValueKind::String(text.into()))
@@ -170,6 +182,28 @@ impl Settings {
     /// [`is_settings`](Error::is_settings).
     pub fn knows(name: &str) -> Result<(), Error> {
         keys::known(name).map(drop).map_err(Error::settings)
+    }
+
+    /// The defaults with the limits of time that NIST SP 800-63B sets for authenticator assurance
+    /// level 1: 30 days at most (section 4.1.3 of its revision 3), of which all may be idle. In a
+    /// file: `preset: aal1`; `expire` and `lifetime` beside it win.
+    ///
+    /// A preset is only about time: what else a level demands is the application's business. They
+    /// keep within revision 4, too, which allows more at level 2.
+    pub fn aal1() -> Self {
+        Preset::Aal1.settings()
+    }
+
+    /// The same for level 2: 12 hours at most, 30 minutes idle (section 4.2.3). In a file:
+    /// `preset: aal2`.
+    pub fn aal2() -> Self {
+        Preset::Aal2.settings()
+    }
+
+    /// The same for level 3: 12 hours at most, 15 minutes idle (section 4.3.3). In a file:
+    /// `preset: aal3`.
+    pub fn aal3() -> Self {
+        Preset::Aal3.settings()
     }
 
     /// The defaults with the Redis at `url`: `redis://`, `rediss://` or `unix://`, as described at
@@ -244,6 +278,8 @@ impl Default for Settings {
             expire: Duration::from_secs(900),
             lifetime: None,
             touch_interval: Duration::ZERO,
+            max_sessions: None,
+            on_max_sessions: OnMaxSessions::default(),
             renew_grace: Duration::from_secs(30),
             timeout: Duration::from_secs(1),
             max_size: 1 << 20,
@@ -269,6 +305,8 @@ impl fmt::Debug for Settings {
             .field("expire", &self.expire)
             .field("lifetime", &self.lifetime)
             .field("touch_interval", &self.touch_interval)
+            .field("max_sessions", &self.max_sessions)
+            .field("on_max_sessions", &self.on_max_sessions)
             .field("renew_grace", &self.renew_grace)
             .field("timeout", &self.timeout)
             .field("max_size", &self.max_size)
@@ -295,6 +333,19 @@ pub enum Layout {
     /// Who reads the server's memory, its dump or its log has usable ids; the database should hold
     /// nothing but sessions. See the guide `docs/from-dancer.md`.
     Dancer,
+}
+
+/// What becomes of a log-in when its owner has [`max_sessions`](Settings::max_sessions) already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnMaxSessions {
+    /// The session with the oldest log-in ends. In a file: `end_oldest`.
+    #[default]
+    EndOldest,
+    /// The log-in is refused, and stores nothing
+    /// ([`Flushed::TooMany`](crate::Flushed::TooMany)). In a file: `refuse`. Who has lost a device
+    /// can log in again when the session there has ended, or somebody ends it
+    /// ([`destroy_one`](crate::SessionEngine::destroy_one)).
+    Refuse,
 }
 
 /// What a visitor gets whose stored session is there but can't be read: damaged, of a newer

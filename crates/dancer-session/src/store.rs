@@ -13,7 +13,8 @@ use crate::{Error, Key};
 
 pub(crate) use erased::ErasedStore;
 
-/// A place for payloads: bytes under keys, each with an end.
+/// A place for payloads: bytes under keys, each with an end; and for indexes, which are sets of texts,
+/// each with an end too.
 ///
 /// A store knows nothing of sessions. It must keep these promises:
 ///
@@ -109,6 +110,42 @@ pub trait Store: Send + Sync + 'static {
         by: Instant,
     ) -> impl Future<Output = Result<Touch, Error>> + Send;
 
+    /// Reads several payloads, and changes nothing: neither them nor how long their keys live.
+    ///
+    /// Absent or expired, or no payload at all: `None`. Concurrent: all are read at one moment.
+    fn look(
+        &self,
+        keys: &[Key],
+        by: Instant,
+    ) -> impl Future<Output = Result<Vec<Option<Bytes>>, Error>> + Send;
+
+    /// Adds a member to an index, or lets it stay longer. See [`Enlistment`].
+    ///
+    /// Returns all other members that are there, if they are as many as
+    /// [`most`](Enlistment::most), else none. Members whose time has passed are thrown out. The
+    /// index itself lives as long as the member that stays longest. Doing it twice does no harm.
+    fn enlist(
+        &self,
+        enlistment: Enlistment<'_>,
+        by: Instant,
+    ) -> impl Future<Output = Result<Vec<String>, Error>> + Send;
+
+    /// Takes a member out of an index. Absent: nothing happens. As with [`touch`](Self::touch), the
+    /// engine waits for no answer.
+    fn delist(
+        &self,
+        index: &Key,
+        member: &str,
+        by: Instant,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// All members of an index. Absent or expired: none.
+    fn members(
+        &self,
+        index: &Key,
+        by: Instant,
+    ) -> impl Future<Output = Result<Vec<String>, Error>> + Send;
+
     /// Where the payloads live, in words for people. No password.
     fn place(&self) -> String;
 }
@@ -130,6 +167,19 @@ pub struct Renewal<'a> {
     pub payload: &'a [u8],
     /// How long the new key lives.
     pub ttl: Duration,
+}
+
+/// What [`Store::enlist`] is to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Enlistment<'a> {
+    /// The key of the index.
+    pub index: &'a Key,
+    /// What is added.
+    pub member: &'a str,
+    /// How long the member stays from now on, if nobody takes it out.
+    pub ttl: Duration,
+    /// From how many other members on they are to be told. `None`: never.
+    pub most: Option<usize>,
 }
 
 /// What became of a [`create`](Store::create).

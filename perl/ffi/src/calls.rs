@@ -11,6 +11,7 @@ use dancer_session::{
 use crate::commands;
 use crate::engines::{self, Tied};
 use crate::message::{Failure, Parts, Reply};
+use crate::owners;
 use crate::settings;
 
 /// Carries out a request.
@@ -30,6 +31,11 @@ fn carry_out(mut parts: Parts<'_>) -> Result<Reply, Failure> {
         "retrieve" => retrieve(engine, live.tied, parts).await,
         "flush" => flush(engine, live.tied, parts).await,
         "destroy" => destroy(engine, parts).await,
+        "owner" => owners::owner(engine, parts).await,
+        "sessions_of" => owners::list(engine, parts).await,
+        "destroy_one" => owners::destroy_one(engine, parts).await,
+        "destroy_others" => owners::destroy_others(engine, parts).await,
+        "destroy_all" => owners::destroy_all(engine, parts).await,
         "command" => commands::send(engine, parts).await,
         _ => Err(Failure::refused(format!("no such call: {name:?}"))),
     })
@@ -98,8 +104,8 @@ async fn retrieve(
 const TIED: &str = "the session has a tied variable, whose class would be called: take it out, or \
                     set redis_session.allow_tied";
 
-/// An id, the payload that was read (empty: none), the session as it is now, how, and for `exactly`
-/// the name of an entry. What became of it; its id and payload; what Perl thaws, and the names of
+/// An id, the payload that was read (empty: none), the session as it is now, how, for `exactly` the
+/// name of an entry, and for `owner` a name and a description. What became of it; its id and payload; what Perl thaws, and the names of
 /// the entries that it has to take over from that.
 async fn flush(engine: &SessionEngine, tied: Tied, mut parts: Parts<'_>) -> Result<Reply, Failure> {
     let (id, payload, frozen) = (parts.text()?, parts.bytes()?, parts.bytes()?);
@@ -116,13 +122,16 @@ async fn flush(engine: &SessionEngine, tied: Tied, mut parts: Parts<'_>) -> Resu
         session.discard();
         return Ok(Reply::new("unchanged"));
     }
-    if how == "renew" {
-        session.renew();
+    match how {
+        "renew" => session.renew(),
+        "owner" => owners::set(&session, &mut parts)?,
+        _ => {}
     }
     let outcome = match flushed(&session).await {
         Ok(Flushed::Stored) => "stored",
         Ok(Flushed::Renewed) => "renewed",
         Ok(Flushed::Created) => "created",
+        Ok(Flushed::TooMany) => return Ok(Reply::new("too many")),
         Ok(_) => return Ok(Reply::new("ended")),
         Err(_) if adopted.is_outrun() => return outrun(engine, id, tied, &adopted, exactly).await,
         Err(error) => return Err(error.into()),
@@ -174,7 +183,7 @@ async fn destroy(engine: &SessionEngine, mut parts: Parts<'_>) -> Result<Reply, 
 }
 
 /// The session that Perl has; asks the store if it has no payload of it. `None`: it has ended.
-async fn in_hand(
+pub(crate) async fn in_hand(
     engine: &SessionEngine,
     id: &str,
     payload: &[u8],

@@ -8,6 +8,7 @@ mod calls;
 mod commands;
 mod engines;
 mod message;
+mod owners;
 mod settings;
 
 use std::any::Any;

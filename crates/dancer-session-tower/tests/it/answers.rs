@@ -135,3 +135,30 @@ async fn a_session_without_a_layer_says_what_to_do() {
     let answer = ask(&app, "/", None).await;
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
 }
+
+#[tokio::test]
+async fn a_log_in_too_many_is_no_welcome() {
+    let settings = Settings {
+        max_sessions: Some(1),
+        on_max_sessions: dancer_session::OnMaxSessions::Refuse,
+        ..Settings::default()
+    };
+    let engine = SessionEngine::in_memory(settings).unwrap();
+    async fn welcome(session: Session) -> Result<&'static str, Error> {
+        session.log_in()?;
+        session.set_owner("user:42")?;
+        Ok("welcome")
+    }
+    let routes = || Router::new().route("/", get(welcome));
+    let plain = routes().layer(SessionLayer::new(engine.clone()));
+    let friendly = routes().layer(SessionLayer::new(engine).answers(Friendly));
+    let first = ask(&plain, "/", None).await;
+    assert!(set_cookie(&first).is_some());
+    assert_eq!(body(first).await, "welcome");
+    for (app, says) in [(plain, ""), (friendly, "welcome")] {
+        let answer = ask(&app, "/", None).await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        assert_eq!(set_cookie(&answer), None);
+        assert_eq!(body(answer).await, says);
+    }
+}

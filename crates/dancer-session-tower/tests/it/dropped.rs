@@ -8,8 +8,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use dancer_session::{
-    Clock, Create, Destroy, Error, Key, MemoryStore, Renew, Renewal, Replace, Settings, Store,
-    Touch,
+    Clock, Create, Destroy, Enlistment, Error, Key, MemoryStore, Renew, Renewal, Replace, Settings,
+    Store, Touch,
 };
 use dancer_session_tower::SessionEngine;
 use tokio::task::yield_now;
@@ -83,6 +83,22 @@ impl Store for Hesitant {
 
     async fn touch(&self, key: &Key, ttl: Duration, by: Instant) -> Result<Touch, Error> {
         hesitate!(self.touch(key, ttl, by))
+    }
+
+    async fn look(&self, keys: &[Key], by: Instant) -> Result<Vec<Option<Bytes>>, Error> {
+        hesitate!(self.look(keys, by))
+    }
+
+    async fn enlist(&self, enlistment: Enlistment<'_>, by: Instant) -> Result<Vec<String>, Error> {
+        hesitate!(self.enlist(enlistment, by))
+    }
+
+    async fn delist(&self, index: &Key, member: &str, by: Instant) -> Result<(), Error> {
+        hesitate!(self.delist(index, member, by))
+    }
+
+    async fn members(&self, index: &Key, by: Instant) -> Result<Vec<String>, Error> {
+        hesitate!(self.members(index, by))
     }
 
     fn place(&self) -> String {

@@ -1,6 +1,7 @@
 //! One flush of a stored session against the store: tried again as long as others are faster or
 //! replies are lost, until it is clear what became of it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -8,12 +9,13 @@ use bytes::Bytes;
 use super::SessionEngine;
 use super::doubt::Doubt;
 use super::flush::apply;
-use crate::Error;
 use crate::hand::Task;
 use crate::id::{Mark, SessionId};
 use crate::layout::{Content, Document, Key};
+use crate::owner::Owned;
 use crate::session::Read;
 use crate::store::{Renew, Renewal, Replace};
+use crate::{Error, event};
 
 /// One flush of a stored session, over as many tries as it takes.
 pub(super) struct Attempt<'a> {
@@ -28,6 +30,8 @@ pub(super) struct Attempt<'a> {
     mark: Mark,
     /// What the last try wanted to store.
     tried: Option<Read>,
+    /// Whose index has the session already, under the id that it will have.
+    listed: Option<Arc<Owned>>,
     doubt: Doubt,
 }
 
@@ -56,8 +60,15 @@ impl<'a> Attempt<'a> {
             fresh,
             mark: Mark::generate(&engine.0.entropy)?,
             tried: None,
+            listed: None,
             doubt: Doubt::until(by),
         })
+    }
+
+    /// Says that the session stands in the index of this owner already.
+    pub(super) fn listed_for(mut self, owned: Option<&Arc<Owned>>) -> Self {
+        self.listed = owned.cloned();
+        self
     }
 
     /// Applies the changes to `base`, and to whatever is stored instead, until that is stored.
@@ -65,15 +76,17 @@ impl<'a> Attempt<'a> {
     pub(super) async fn run(mut self, mut base: Read) -> Result<Option<Read>, Error> {
         loop {
             match self.attempt(&base).await {
-                Ok(Answer::Done) => return Ok(self.tried),
-                Ok(Answer::Gone) => return self.after_all().await,
+                Ok(Answer::Done) => return Ok(self.stored(&base, self.tried.clone())),
+                Ok(Answer::Gone) => return self.after_all(&base).await,
                 Ok(Answer::Taken) => {
+                    self.delist_never_stored();
+                    self.listed = None;
                     self.fresh = Some(self.engine.new_id()?);
                 }
                 Ok(Answer::Changed(payload)) => match self.newer(payload)? {
                     Newer::Other(read) => base = read,
-                    Newer::Own(read) => return Ok(Some(read)),
-                    Newer::Ended => return self.after_all().await,
+                    Newer::Own(read) => return Ok(self.stored(&base, Some(read))),
+                    Newer::Ended => return self.after_all(&base).await,
                 },
                 Err(error) => self.doubt.again(error).await?,
             }
@@ -88,12 +101,14 @@ impl<'a> Attempt<'a> {
         let mut document = Document {
             mark: self.mark,
             dated: true,
+            owned: self.task.owned(base.document.owned.as_ref()),
             ..Document::clone(&base.document)
         };
         apply(self.task, &mut document.entries)?;
-        let Some(ttl) = engine.lifetime.of(document.created, engine.clock.now()) else {
+        let Some(ttl) = self.engine.limit(&document, engine.clock.now()) else {
             return Ok(Answer::Gone);
         };
+        self.enlist(base, &document).await?;
         let Some(fresh) = &self.fresh else {
             let payload = engine.codec.encode(&self.key, &document)?;
             let read = self
@@ -136,10 +151,43 @@ impl<'a> Attempt<'a> {
         })
     }
 
+    /// Puts the session into the index of its owner, if it does not stand there under the id that it
+    /// will have.
+    async fn enlist(&mut self, base: &Read, document: &Document) -> Result<(), Error> {
+        let stays = self.fresh.is_none() && document.owned == base.document.owned;
+        if stays || document.owned == self.listed {
+            return Ok(());
+        }
+        let key = self.engine.key(self.fresh.as_ref().unwrap_or(self.id));
+        self.engine.enlist(&key, document, self.by).await?;
+        self.listed = document.owned.clone();
+        Ok(())
+    }
+
+    /// What is stored now, instead of `base`, whose owner need not list it any more.
+    fn stored(&self, base: &Read, read: Option<Read>) -> Option<Read> {
+        let before = base.document.owned.as_deref();
+        let moved = read
+            .as_ref()
+            .is_some_and(|read| read.id != base.id || read.document.owned.as_deref() != before);
+        if moved {
+            self.engine.delist_later(&self.key, before);
+        }
+        read
+    }
+
+    /// Takes out of the index what is certainly not stored, and never will be.
+    fn delist_never_stored(&self) {
+        let id = self.fresh.as_ref().unwrap_or(self.id);
+        self.engine
+            .delist_later(&self.engine.key(id), self.listed.as_deref());
+    }
+
     /// The old key holds no session any more. If a try of a renew got no answer, that may be its own
     /// work: then the session is under the new key, as that try or one before it stored it.
-    async fn after_all(&self) -> Result<Option<Read>, Error> {
+    async fn after_all(&self, base: &Read) -> Result<Option<Read>, Error> {
         let (true, Some(fresh)) = (self.doubt.unsure, &self.fresh) else {
+            self.delist_never_stored();
             return Ok(None);
         };
         let engine = &self.engine.0;
@@ -148,7 +196,8 @@ impl<'a> Attempt<'a> {
         let there = there.map_err(|error| self.unknown().because(error))?;
         match there.map(|(payload, _)| (self.engine.decode(&key, &payload), payload)) {
             Some((Ok(Content::Session(document)), payload)) if document.mark == self.mark => {
-                Ok(Some(Read::new(fresh.clone(), payload, document)))
+                let read = Read::new(fresh.clone(), payload, document);
+                Ok(self.stored(base, Some(read)))
             }
             _ => Ok(None),
         }
@@ -169,7 +218,7 @@ impl<'a> Attempt<'a> {
                     // Somebody wrote after a try of ours that may be part of it, or not.
                     return Err(self.unknown());
                 }
-                tracing::debug!(session = %self.id, "conflict");
+                event::conflict(self.id);
                 Ok(Newer::Other(read))
             }
         }

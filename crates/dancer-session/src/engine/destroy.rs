@@ -1,5 +1,6 @@
 //! The end of a session: a stub in its place, and who was first.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,8 +10,9 @@ use super::doubt::Doubt;
 use crate::hand::Doomed;
 use crate::id::Mark;
 use crate::layout::{Content, Key};
+use crate::owner::Owned;
 use crate::store::{Destroy, Replace};
-use crate::{Error, Layout};
+use crate::{Error, Layout, event};
 
 impl SessionEngine {
     /// Puts a stub in the place of a session. `false`: another request had ended it before, so
@@ -23,28 +25,36 @@ impl SessionEngine {
             None => *doomed.mark.insert(Mark::generate(&self.0.entropy)?),
         };
         let (stub, ttl) = self.stub(&key, mark);
-        let mut there = read.payload.clone();
+        let (mut there, mut owned) = (read.payload.clone(), read.document.owned.clone());
         let mut doubt = Doubt::until(by);
         loop {
             match self.put_stub(&key, &there, &stub, ttl, by).await {
                 Err(error) if error.is_no_room() => {
-                    let ended = self.end(&key, mark, by).await;
-                    return ended.map_err(|error| doubt.report(error));
+                    let ended = self.end_without_stub(&key, mark, by).await;
+                    let ended = ended.map_err(|error| doubt.report(error))?;
+                    self.delist_later(&key, owned.as_deref());
+                    return Ok(ended);
                 }
                 Err(error) => doubt.again(error).await?,
-                Ok(Replace::Gone) => return Ok(true),
-                Ok(Replace::Replaced) => {
-                    tracing::debug!(session = %read.id, "destroyed");
+                Ok(Put::Nothing) => {
+                    self.delist_later(&key, owned.as_deref());
                     return Ok(true);
                 }
-                Ok(Replace::Changed(newer)) => match self.decode(&key, &newer) {
+                Ok(Put::Stub(replaced)) => {
+                    event::destroyed(&read.id, false);
+                    self.delist_later(&key, replaced.or(owned).as_deref());
+                    return Ok(true);
+                }
+                Ok(Put::Changed(newer)) => match self.decode(&key, &newer) {
                     Ok(Content::Stub(stub)) => {
                         let before = stub.mark != mark;
-                        tracing::debug!(session = %read.id, ended_before = before, "destroyed");
+                        event::destroyed(&read.id, before);
+                        self.delist_later(&key, owned.as_deref());
                         return Ok(!before);
                     }
                     Ok(Content::Foreign) => return Ok(true),
-                    Ok(Content::Session(_)) | Err(_) => there = newer,
+                    Ok(Content::Session(document)) => (there, owned) = (newer, document.owned),
+                    Err(_) => there = newer,
                 },
             }
             if Instant::now() >= by {
@@ -58,7 +68,7 @@ impl SessionEngine {
 
     /// Ends a session without a stub, in a store that has no room even for that: a late request finds
     /// nothing then. `false` as with [`destroy`](Self::destroy).
-    async fn end(&self, key: &Key, mark: Mark, by: Instant) -> Result<bool, Error> {
+    async fn end_without_stub(&self, key: &Key, mark: Mark, by: Instant) -> Result<bool, Error> {
         let Some((there, _)) = self.0.store.peek(key, by).await? else {
             return Ok(true);
         };
@@ -86,16 +96,34 @@ impl SessionEngine {
         stub: &Bytes,
         ttl: Duration,
         by: Instant,
-    ) -> Result<Replace, Error> {
+    ) -> Result<Put, Error> {
         match self.0.codec.layout {
-            Layout::Dancer => self.replace(key, read, stub, ttl, by).await,
+            Layout::Dancer => {
+                let replaced = self.replace(key, read, stub, ttl, by).await?;
+                Ok(match replaced {
+                    Replace::Gone => Put::Nothing,
+                    Replace::Replaced => Put::Stub(None),
+                    Replace::Changed(there) => Put::Changed(there),
+                })
+            }
             Layout::Native => Ok(match self.0.store.destroy(key, stub, ttl, by).await? {
-                Destroy::Gone => Replace::Gone,
+                Destroy::Gone => Put::Nothing,
                 Destroy::Destroyed(there) => match self.decode(key, &there) {
-                    Ok(Content::Stub(_)) => Replace::Changed(there),
-                    _ => Replace::Replaced,
+                    Ok(Content::Stub(_)) => Put::Changed(there),
+                    Ok(Content::Session(document)) => Put::Stub(document.owned),
+                    Ok(Content::Foreign) | Err(_) => Put::Stub(None),
                 },
             }),
         }
     }
+}
+
+/// What became of a stub that was to be put in the place of a session.
+enum Put {
+    /// It stands there, and the session had this owner, if it is known.
+    Stub(Option<Arc<Owned>>),
+    /// There was something else, which is this.
+    Changed(Bytes),
+    /// There was nothing.
+    Nothing,
 }

@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use tokio::time::timeout_at;
 
-use super::SessionEngine;
 use super::attempt::Attempt;
-use crate::Error;
+use super::{New, SessionEngine};
 use crate::hand::{Origin, Plan, Task};
+use crate::id::SessionId;
 use crate::layout::Entries;
 use crate::session::{Read, Shared};
+use crate::{Error, event};
 
 /// What became of a [`flush`](crate::Session::flush).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,10 @@ pub enum Flushed {
     /// `destroy` it means that the other request may have renewed it: then it lives on under an id
     /// that this request doesn't know, and only its holder can end it.
     Ended,
+    /// The owner has as many sessions as [`max_sessions`](crate::Settings::max_sessions) allows, and
+    /// no older one is to make room: this log-in was refused. Nothing of it was stored, and the
+    /// session is as it was before.
+    TooMany,
 }
 
 impl Shared {
@@ -59,7 +64,7 @@ impl Shared {
                 return;
             };
             if let Err(error) = self.carry_out(task, self.engine.deadline()).await {
-                tracing::error!(%error, "abandoned_destroy_failed");
+                event::abandoned_destroy_failed(&error);
                 return;
             }
         }
@@ -150,10 +155,11 @@ impl SessionEngine {
                     .take()
                     .map_or_else(|| origin.clone(), Origin::Ended),
             )),
-            Plan::Refuse(id) => Ok((Flushed::Ended, Origin::Ended(id.clone()))),
-            Plan::Unseen => Err(Error::not_applied(
-                "the session could not be read, so nothing of it was changed, and it has not ended",
-            )),
+            Plan::Refuse(id) => {
+                event::refused_after_end(id);
+                Ok((Flushed::Ended, Origin::Ended(id.clone())))
+            }
+            Plan::Unseen => Err(Error::not_applied(UNSEEN)),
             Plan::TooLate => Err(Error::refused(
                 "the client can be given no new id, because its response has left: call renew, and \
                  set the first entry of a session, before that",
@@ -161,32 +167,80 @@ impl SessionEngine {
             Plan::Unsure => Err(Error::unknown(
                 "an earlier flush of this session got no answer: retrieve it again",
             )),
-            Plan::Create(id) => {
-                let mut entries = self.no_entries();
-                apply(task, &mut entries)?;
-                let read = self.store_new(id.clone(), entries, None, by).await?;
+            Plan::Create(origin) => {
+                let id = match origin {
+                    Origin::New(id) => id.clone(),
+                    _ => self.new_id()?,
+                };
+                if !self.has_room(&id, None, task, by).await? {
+                    return Ok((Flushed::TooMany, origin.clone()));
+                }
+                let read = self.store_new(self.begun(task, Some(id))?, by).await?;
                 Ok((Flushed::Created, Origin::Stored(read)))
             }
             Plan::Replace(read) => {
-                let mut turn = self.0.queue.turn(&read.id, by).await?;
-                let start = turn.latest().unwrap_or_else(|| read.clone());
-                // If this fails, nobody knows what is stored; the next flush starts from its own read.
-                turn.leave_behind(None);
-                let stored = Attempt::new(self, read, None, task, by)?.run(start).await?;
-                turn.leave_behind(stored.clone());
-                self.outcome(Flushed::Stored, stored, read, task, by).await
+                self.store_again(Flushed::Stored, read, None, task, by)
+                    .await
             }
             Plan::Renew(read) => {
-                let mut turn = self.0.queue.turn(&read.id, by).await?;
-                let start = turn.latest().unwrap_or_else(|| read.clone());
-                turn.leave_behind(None);
-                let fresh = self.new_id()?;
-                let stored = Attempt::new(self, read, Some(fresh), task, by)?
-                    .run(start)
-                    .await?;
-                self.outcome(Flushed::Renewed, stored, read, task, by).await
+                let fresh = Some(self.new_id()?);
+                self.store_again(Flushed::Renewed, read, fresh, task, by)
+                    .await
             }
         }
+    }
+
+    /// Stores a session that was stored before, under a fresh id if it is renewed.
+    async fn store_again(
+        &self,
+        done: Flushed,
+        read: &Read,
+        fresh: Option<SessionId>,
+        task: &Task,
+        by: Instant,
+    ) -> Outcome {
+        let mut turn = self.0.queue.turn(&read.id, by).await?;
+        let start = turn.latest().unwrap_or_else(|| read.clone());
+        let id = fresh.as_ref().unwrap_or(&read.id);
+        if !self.has_room(id, Some(read), task, by).await? {
+            return Ok((Flushed::TooMany, Origin::Stored(start)));
+        }
+        // If this fails, nobody knows what is stored; the next flush starts from its own read.
+        turn.leave_behind(None);
+        let attempt = Attempt::new(self, read, fresh, task, by)?.listed_for(task.login());
+        let stored = attempt.run(start).await?;
+        // Who stands in line behind a renew finds out that the session has gone.
+        turn.leave_behind(stored.clone());
+        self.outcome(done, stored, read, task, by).await
+    }
+
+    /// Whether the owner of a log-in, if this is one, may have one more session; if so, it stands in
+    /// the index now.
+    async fn has_room(
+        &self,
+        id: &SessionId,
+        read: Option<&Read>,
+        task: &Task,
+        by: Instant,
+    ) -> Result<bool, Error> {
+        match task.login() {
+            None => Ok(true),
+            Some(owned) => {
+                let created = read.map(|read| read.document.created);
+                self.enlist_at_login(id, created, owned, by).await
+            }
+        }
+    }
+
+    /// A new session with what this task says, and nothing else.
+    fn begun(&self, task: &Task, id: Option<SessionId>) -> Result<New, Error> {
+        let mut entries = self.no_entries();
+        apply(task, &mut entries)?;
+        Ok(New {
+            id,
+            owned: task.login().cloned(),
+            ..New::of(entries)
+        })
     }
 
     /// What it means that a session was stored, or had ended.
@@ -199,22 +253,24 @@ impl SessionEngine {
         by: Instant,
     ) -> Outcome {
         if let Some(stored) = stored {
-            tracing::debug!(session = %stored.id, ?done, "flushed");
+            event::stored(done, &stored.id, &read.id);
             return Ok((done, Origin::Stored(stored)));
         }
-        tracing::info!(session = %read.id, "ended");
+        event::refused_after_end(&read.id);
         if done == Flushed::Renewed {
             // A log-in goes on, with what this request knows and nothing of the session that ended.
-            let mut entries = self.no_entries();
-            apply(task, &mut entries)?;
-            if entries.len() > 0 {
-                let fresh = self.store_new(None, entries, None, by).await?;
+            let new = self.begun(task, None)?;
+            if new.entries.len() > 0 || new.owned.is_some() {
+                let fresh = self.store_new(new, by).await?;
                 return Ok((Flushed::Created, Origin::Stored(fresh)));
             }
         }
         Ok((Flushed::Ended, Origin::Ended(read.id.clone())))
     }
 }
+
+const UNSEEN: &str =
+    "the session could not be read, so nothing of it was changed, and it has not ended";
 
 /// Does all that a task says to these entries.
 pub(super) fn apply(task: &Task, entries: &mut Entries) -> Result<(), Error> {

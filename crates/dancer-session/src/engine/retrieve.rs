@@ -12,7 +12,7 @@ use crate::layout::{Content, Document, Key};
 use crate::lifetime::Moment;
 use crate::session::{Read, Session};
 use crate::store::Replace;
-use crate::{Error, Layout};
+use crate::{Error, Layout, event};
 
 /// By so much a key may outlive its session, which nobody can read then; less is not worth a command.
 const SECOND: Duration = Duration::from_secs(1);
@@ -20,21 +20,21 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<Session>, Error> {
     let layout = engine.0.codec.layout;
     let Some(id) = SessionId::parse(id, layout) else {
-        tracing::debug!("malformed_id");
+        event::malformed_id();
         return Ok(None);
     };
     let key = engine.key(&id);
     let Some((mut payload, left)) = engine.read(&key).await? else {
-        tracing::debug!(session = %id, "unknown_id");
+        event::unknown_id(&id);
         return Ok(None);
     };
     let by = engine.deadline();
     loop {
         let now = engine.0.clock.now();
         let content = engine.0.codec.decode(&key, &payload, now);
-        match content.inspect_err(|error| tracing::error!(session = %id, %error, "unreadable"))? {
+        match content.inspect_err(|error| event::unreadable(&id, error))? {
             Content::Foreign => {
-                tracing::warn!(session = %id, "foreign_key");
+                event::foreign_key(&id);
                 return Ok(None);
             }
             Content::Stub(stub) => {
@@ -42,11 +42,16 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
                 if left.is_none_or(|left| end < left) {
                     engine.touch_later(key, end);
                 }
-                return Ok((now < stub.ends).then(|| Session::ended(engine.clone(), id)));
+                if stub.ends <= now {
+                    event::unknown_id(&id);
+                    return Ok(None);
+                }
+                event::ended_id(&id);
+                return Ok(Some(Session::ended(engine.clone(), id)));
             }
             Content::Session(document) => {
                 if !id.is_own(layout) {
-                    tracing::info!(session = %id, "legacy_id");
+                    event::legacy_id(&id);
                 }
                 if document.dated || !engine.0.lifetime.is_limited() {
                     let read = Read::new(id, payload, document);
@@ -82,8 +87,8 @@ impl SessionEngine {
     /// Lets a session in whose key has so much `left`, unless its absolute limit has passed; and sees
     /// to it that the key lives as long as the session.
     fn admit(&self, key: Key, read: Read, left: Option<Duration>, now: Moment) -> Option<Session> {
-        let Some(due) = self.0.lifetime.of(read.document.created, now) else {
-            tracing::debug!(session = %read.id, "limit_passed");
+        let Some(due) = self.limit(&read.document, now) else {
+            event::limit_passed(&read.id);
             self.touch_later(key, Duration::ZERO);
             return None;
         };

@@ -8,6 +8,8 @@
 //!     visits    => 3,
 //!     __created => 1790000000,    # when the session was created; missing if Perl wrote it
 //!     __w       => 'q83vASNFZ4k', # the mark of the flush that wrote it
+//!     __owner   => ['user:42', 'Firefox', 1790000000, 'u3Rd91xQz0pA'], # if it has one: whose it is, what
+//!                                 # it is called in the owner's list, since when, and its handle
 //! }, 'Dancer::Session::Redis'
 //!
 //! bless { id => '3048…', __ended => 1790000030, __w => '3q2-796tvu8' }, 'Dancer::Session::Redis'
@@ -17,6 +19,7 @@
 //! to be the session of its key.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,11 +29,13 @@ use super::perl::PerlEntries;
 use super::{Content, Document, Entries, Key, Stub};
 use crate::id::{Mark, encode as base64url};
 use crate::lifetime::Moment;
+use crate::owner::{Owned, OwnedParts};
 
 const ID: &str = "id";
 const CREATED: &str = "__created";
 const ENDED: &str = "__ended";
 const MARK: &str = "__w";
+const OWNER: &str = "__owner";
 
 /// Why a payload is no content.
 pub(super) enum Refusal {
@@ -66,6 +71,15 @@ pub(super) fn encode(
     }
     frozen.insert(root, CREATED, &document.created.seconds())?;
     frozen.insert(root, MARK, &mark_text(document.mark))?;
+    let there = owned(&frozen);
+    match &document.owned {
+        Some(owned) if there.as_ref() != Some(&**owned) => {
+            frozen.insert(root, OWNER, &owned.to_parts())?;
+        }
+        // What is not ours stays.
+        None if there.is_some() => drop(frozen.remove(root, OWNER)),
+        _ => {}
+    }
     frozen.encode()
 }
 
@@ -136,6 +150,7 @@ pub(super) fn decode(
         created: created.map_or(now, |created| created.min(now)),
         dated: created.is_some(),
         mark,
+        owned: owned(&frozen).map(Arc::new),
         entries: Entries::Perl(PerlEntries::within(frozen)),
     }))
 }
@@ -154,6 +169,7 @@ fn stub_or_gone_on(mut frozen: Frozen, stub: Stub, now: Moment) -> Content {
         created: now,
         dated: false,
         mark: stub.mark,
+        owned: None,
         entries: Entries::Perl(entries),
     })
 }
@@ -167,6 +183,12 @@ pub(super) fn adopt(frozen: &[u8], max_size: usize) -> Result<PerlEntries, Strin
         (Some(_), Kind::Hash(_)) => Ok(PerlEntries::within(frozen)),
         (_, kind) => Err(format!("it is no object that is a hash, but {kind:?}")),
     }
+}
+
+/// Whose it is. What has not our form says nothing: the name is reserved, but Perl may have used it.
+pub(super) fn owned(frozen: &Frozen) -> Option<Owned> {
+    let parts = frozen.root().get(OWNER)?.to::<OwnedParts>().ok()?;
+    parts.try_into().ok()
 }
 
 /// The root is an object, a hash, and has the id that is its key.

@@ -2,14 +2,17 @@
 //!
 //! ```json
 //! {"v":1,"k":"b7mCkQ3x","c":1790000000,"w":"q83vASNFZ4k","e":{"user":"anna","visits":3}}
+//! {"v":1,"k":"b7mCkQ3x","c":1790000000,"w":"q83vASNFZ4k","o":["user:42","Firefox",1790000000,"u3Rd91xQz0pA"],"e":{}}
 //! {"v":1,"k":"b7mCkQ3x","x":1790000030,"w":"3q2-796tvu8"}
 //! ```
 //!
 //! `v` the version of this format · `k` the first characters of the key's name, so that a payload
 //! is never taken for that of another session · `c` when the session was created · `x` when the
-//! stub ends (a payload has `c` and `e`, or `x`) · `w` the mark of the flush that wrote it · `e` the
-//! entries. Times in seconds since 1970. Names are short because every session pays for them in
+//! stub ends (a payload has `c` and `e`, or `x`) · `w` the mark of the flush that wrote it · `o` whose
+//! session it is, what it is called in the owner's list, since when, and its handle · `e` the entries. Times in seconds since 1970. Names are short because every session pays for them in
 //! the server's memory.
+
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,6 +23,7 @@ use super::json::{JsonEntries, RawEntries};
 use super::{Content, Document, Entries, Key, Stub};
 use crate::id::{Mark, encode as base64url};
 use crate::lifetime::Moment;
+use crate::owner::{Owned, OwnedParts};
 
 const VERSION: u32 = 1;
 
@@ -33,6 +37,10 @@ pub(super) fn encode(key: &Key, document: &Document, entries: &JsonEntries) -> V
     let mut out = head(key, entries.encoded_len());
     number(&mut out, b",\"c\":", document.created);
     mark(&mut out, document.mark);
+    if let Some(owned) = &document.owned {
+        out.extend_from_slice(b",\"o\":");
+        out.extend_from_slice(owned.to_json().as_bytes());
+    }
     out.extend_from_slice(b",\"e\":");
     entries.encode(&mut out);
     out.push(b'}');
@@ -64,11 +72,14 @@ pub(super) fn decode(key: &Key, payload: &Bytes) -> Result<Content, String> {
         _ => return Err("is damaged: it has no proper mark".into()),
     }
     let mark = Mark(bits);
+    let owned = wire.o.map(Owned::try_from).transpose();
+    let owned = owned.map_err(|_| "is damaged: it has no proper owner")?;
     match (wire.c, wire.x, wire.e) {
         (Some(created), None, Some(raw)) => Ok(Content::Session(Document {
             created: Moment::from_seconds(created),
             dated: true,
             mark,
+            owned: owned.map(Arc::new),
             entries: Entries::Json(JsonEntries::within(payload, &raw)),
         })),
         (None, Some(ends), None) => Ok(Content::Stub(Stub {
@@ -88,6 +99,7 @@ struct Wire<'a> {
     c: Option<u64>,
     x: Option<u64>,
     w: &'a str,
+    o: Option<OwnedParts>,
     #[serde(borrow)]
     e: Option<RawEntries<'a>>,
 }

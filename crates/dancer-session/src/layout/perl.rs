@@ -125,9 +125,14 @@ impl PerlEntries {
     pub(crate) fn with_ours_of(&self, there: &Self) -> Result<Self, Error> {
         // What else the engine keeps, it writes anew with each flush.
         let nothing = |entries: &Self| {
-            !entries
-                .iter()
-                .any(|entry| KEPT.contains(&entry.key_bytes()))
+            let foreign = super::dancer::owned(&entries.document).is_none();
+            let kept = |entry: KeyValue<'_>| match entry.key_bytes() {
+                b"__ended" => true,
+                // Whose session it is, each flush says again; what else stands there was Perl's.
+                b"__owner" => foreign,
+                _ => false,
+            };
+            !entries.iter().any(kept)
         };
         if nothing(self) && nothing(there) {
             return Ok(self.clone());
@@ -180,9 +185,6 @@ impl PerlEntries {
 }
 
 const ID: &[u8] = b"id";
-
-/// What a flush does not write over.
-const KEPT: [&[u8]; 2] = [b"__ended", b"__owner"];
 
 /// Shows names, never values.
 impl fmt::Debug for PerlEntries {

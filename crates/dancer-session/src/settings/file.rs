@@ -85,7 +85,9 @@ impl Configuration {
     }
 
     fn fill(&self, settings: &mut Settings) -> Result<(), Error> {
-        for (name, value) in &self.section {
+        let mut section: Vec<_> = self.section.iter().collect();
+        section.sort_by_key(|(name, _)| keys::rank(name));
+        for (name, value) in section {
             let reader = keys::known(name)
                 .map_err(|said| Error::settings(format!("{said} (in {})", self.place(name))))?;
             self.put(settings, reader, name, value)?;

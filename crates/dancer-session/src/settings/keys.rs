@@ -8,8 +8,8 @@ use config::ValueKind;
 use super::Settings;
 use super::misfit::shown;
 use super::scalar::{
-    filled, flag, fraction, layout, on_unavailable, on_unreadable, same_site, seconds, secret,
-    text, whole,
+    filled, flag, fraction, layout, on_max_sessions, on_unavailable, on_unreadable, preset,
+    same_site, seconds, secret, text, whole,
 };
 
 /// Puts a value into its field; the error is the rest of a sentence that the key begins.
@@ -26,13 +26,16 @@ pub(super) const SECTION: &Keys = &[
     ("expire",         |s, v| put(&mut s.expire, seconds(v))),
     ("layout",         |s, v| put(&mut s.layout, layout(v))),
     ("lifetime",       |s, v| put(&mut s.lifetime, seconds(v).map(Some))),
+    ("max_sessions",   |s, v| put(&mut s.max_sessions, whole(v).map(Some))),
     ("max_size",       |s, v| put(&mut s.max_size, whole(v))),
+    ("on_max_sessions", |s, v| put(&mut s.on_max_sessions, on_max_sessions(v))),
     ("on_unavailable", |s, v| put(&mut s.on_unavailable, on_unavailable(v))),
     ("on_unreadable",  |s, v| put(&mut s.on_unreadable, on_unreadable(v))),
     ("password",       |s, v| put(&mut s.password, secret(v))),
     // The original had it in older versions; a connection is looked after without it.
     ("ping",           |_, _| Ok(())),
     ("prefix",         |s, v| put(&mut s.prefix, text(v))),
+    (PRESET,           |s, v| preset(v).map(|preset| preset.set(s))),
     ("renew_grace",    |s, v| put(&mut s.renew_grace, seconds(v))),
     ("server",         |s, v| put(&mut s.server, filled(v))),
     ("sock",           |s, v| put(&mut s.sock, filled(v).map(|path| path.map(PathBuf::from)))),
@@ -40,6 +43,14 @@ pub(super) const SECTION: &Keys = &[
     ("touch_interval", |s, v| put(&mut s.touch_interval, seconds(v))),
     ("username",       |s, v| put(&mut s.username, filled(v))),
 ];
+
+/// The key that sets others, which win over it where they stand beside it.
+const PRESET: &str = "preset";
+
+/// In which order keys are read: those that may be set by another one after that.
+pub(super) fn rank(name: &str) -> bool {
+    name != PRESET
+}
 
 /// The keys beside it, which Dancer has too.
 #[rustfmt::skip]

@@ -8,6 +8,7 @@ use super::{Settings, duration};
 const SECOND: Duration = Duration::from_secs(1);
 const TEN_YEARS: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 const MAX_SIZE: usize = 16 << 20;
+const MAX_SESSIONS: usize = 1000;
 const MAX_PREFIX: usize = 64;
 
 /// A key, how to get its value, and the least and the greatest one.
@@ -70,6 +71,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Misfit> {
         }
     }
     lifetimes(settings)?;
+    max_sessions(settings.max_sessions)?;
     max_size(settings.max_size)?;
     class(&settings.class)?;
     prefix(&settings.prefix)
@@ -99,6 +101,16 @@ fn lifetimes(settings: &Settings) -> Result<(), Misfit> {
         ));
     }
     Ok(())
+}
+
+fn max_sessions(most: Option<usize>) -> Result<(), Misfit> {
+    match most {
+        Some(most) if !(1..=MAX_SESSIONS).contains(&most) => Err(Misfit::new(
+            "max_sessions",
+            format!("is {most}, expected 1 to {MAX_SESSIONS} (for no such limit leave it out)"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn max_size(size: usize) -> Result<(), Misfit> {

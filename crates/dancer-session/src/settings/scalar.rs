@@ -8,7 +8,8 @@ use std::time::Duration;
 use config::ValueKind;
 
 use super::misfit::shown;
-use super::{Layout, OnUnavailable, OnUnreadable, SameSite, Secret, duration};
+use super::preset::Preset;
+use super::{Layout, OnMaxSessions, OnUnavailable, OnUnreadable, SameSite, Secret, duration};
 
 type Read<T> = Result<T, String>;
 
@@ -90,6 +91,23 @@ pub(super) fn on_unavailable(value: &ValueKind) -> Read<OnUnavailable> {
         Some("error") => Ok(OnUnavailable::Refuse),
         Some("anonymous_read_only") => Ok(OnUnavailable::ReadOnly),
         _ => Err(expected(value, "`error` or `anonymous_read_only`")),
+    }
+}
+
+pub(super) fn on_max_sessions(value: &ValueKind) -> Read<OnMaxSessions> {
+    match plain(value).as_deref() {
+        Some("end_oldest") => Ok(OnMaxSessions::EndOldest),
+        Some("refuse") => Ok(OnMaxSessions::Refuse),
+        _ => Err(expected(value, "`end_oldest` or `refuse`")),
+    }
+}
+
+pub(super) fn preset(value: &ValueKind) -> Read<Preset> {
+    match plain(value).as_deref() {
+        Some("aal1") => Ok(Preset::Aal1),
+        Some("aal2") => Ok(Preset::Aal2),
+        Some("aal3") => Ok(Preset::Aal3),
+        _ => Err(expected(value, "`aal1`, `aal2` or `aal3`")),
     }
 }
 

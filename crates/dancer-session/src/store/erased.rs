@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Create, Destroy, Renew, Renewal, Replace, Store, Touch};
+use super::{Create, Destroy, Enlistment, Renew, Renewal, Replace, Store, Touch};
 use crate::{Error, Key};
 
 type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -46,6 +46,10 @@ pub(crate) trait ErasedStore: Send + Sync {
         by: Instant,
     ) -> Step<'a, Destroy>;
     fn touch<'a>(&'a self, key: &'a Key, ttl: Duration, by: Instant) -> Step<'a, Touch>;
+    fn look<'a>(&'a self, keys: &'a [Key], by: Instant) -> Step<'a, Vec<Option<Bytes>>>;
+    fn enlist<'a>(&'a self, enlistment: Enlistment<'a>, by: Instant) -> Step<'a, Vec<String>>;
+    fn delist<'a>(&'a self, index: &'a Key, member: &'a str, by: Instant) -> Step<'a, ()>;
+    fn members<'a>(&'a self, index: &'a Key, by: Instant) -> Step<'a, Vec<String>>;
     fn place(&self) -> String;
 }
 
@@ -100,6 +104,22 @@ impl<S: Store> ErasedStore for S {
 
     fn touch<'a>(&'a self, key: &'a Key, ttl: Duration, by: Instant) -> Step<'a, Touch> {
         Box::pin(Store::touch(self, key, ttl, by))
+    }
+
+    fn look<'a>(&'a self, keys: &'a [Key], by: Instant) -> Step<'a, Vec<Option<Bytes>>> {
+        Box::pin(Store::look(self, keys, by))
+    }
+
+    fn enlist<'a>(&'a self, enlistment: Enlistment<'a>, by: Instant) -> Step<'a, Vec<String>> {
+        Box::pin(Store::enlist(self, enlistment, by))
+    }
+
+    fn delist<'a>(&'a self, index: &'a Key, member: &'a str, by: Instant) -> Step<'a, ()> {
+        Box::pin(Store::delist(self, index, member, by))
+    }
+
+    fn members<'a>(&'a self, index: &'a Key, by: Instant) -> Step<'a, Vec<String>> {
+        Box::pin(Store::members(self, index, by))
     }
 
     fn place(&self) -> String {

@@ -1,14 +1,14 @@
 //! Payloads in this process's memory: for tests, for trying things out, for a single small server
 //! whose sessions may end with it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Create, Destroy, Renew, Renewal, Replace, Store, Touch};
+use super::{Create, Destroy, Enlistment, Renew, Renewal, Replace, Store, Touch};
 use crate::lifetime::{Clock, Moment};
 use crate::{Error, Key};
 
@@ -21,6 +21,8 @@ pub struct MemoryStore {
 
 struct Kept {
     payloads: HashMap<Box<str>, Payload>,
+    /// The members of each index, and how long they stay.
+    indexes: HashMap<Box<str>, BTreeMap<Box<str>, Moment>>,
     /// When there are so many, those that have expired are thrown out.
     sweep_at: usize,
 }
@@ -37,6 +39,7 @@ impl MemoryStore {
             clock,
             kept: Mutex::new(Kept {
                 payloads: HashMap::new(),
+                indexes: HashMap::new(),
                 sweep_at: FIRST_SWEEP,
             }),
         }
@@ -57,6 +60,20 @@ impl Kept {
         self.payloads
             .get_mut(key.as_str())
             .filter(|payload| now < payload.ends)
+    }
+
+    /// An index with the members whose time has not passed.
+    fn index(&mut self, key: &Key, now: Moment) -> &mut BTreeMap<Box<str>, Moment> {
+        self.indexes
+            .retain(|_, members| members.values().any(|ends| now < *ends));
+        let members = self.indexes.entry(key.as_str().into()).or_default();
+        members.retain(|_, ends| now < *ends);
+        members
+    }
+
+    fn members(&mut self, key: &Key, now: Moment) -> Vec<String> {
+        let members = self.index(key, now);
+        members.keys().map(|member| member.to_string()).collect()
     }
 
     fn put(&mut self, key: &Key, bytes: &[u8], ttl: Duration, now: Moment) {
@@ -176,6 +193,34 @@ impl Store for MemoryStore {
                 Ok(Touch::Touched)
             }
         }
+    }
+
+    async fn look(&self, keys: &[Key], _by: Instant) -> Result<Vec<Option<Bytes>>, Error> {
+        let (mut kept, now) = self.now();
+        let look = |key| Some(kept.get(key, now)?.bytes.clone());
+        Ok(keys.iter().map(look).collect())
+    }
+
+    async fn enlist(&self, enlistment: Enlistment<'_>, _by: Instant) -> Result<Vec<String>, Error> {
+        let (mut kept, now) = self.now();
+        let Enlistment { index, member, .. } = enlistment;
+        let ends = now.plus(enlistment.ttl);
+        kept.index(index, now).insert(member.into(), ends);
+        let mut others = kept.members(index, now);
+        others.retain(|other| other != member);
+        let told = enlistment.most.is_some_and(|most| others.len() >= most);
+        Ok(if told { others } else { Vec::new() })
+    }
+
+    async fn delist(&self, index: &Key, member: &str, _by: Instant) -> Result<(), Error> {
+        let (mut kept, now) = self.now();
+        kept.index(index, now).remove(member);
+        Ok(())
+    }
+
+    async fn members(&self, index: &Key, _by: Instant) -> Result<Vec<String>, Error> {
+        let (mut kept, now) = self.now();
+        Ok(kept.members(index, now))
     }
 
     fn place(&self) -> String {

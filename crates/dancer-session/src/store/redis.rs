@@ -24,7 +24,7 @@ use self::fault::{Action, Fault, Outcome, Still};
 pub(crate) use self::line::Threads;
 use self::link::Link;
 use self::script::Script;
-use super::{Create, Destroy, Renew, Renewal, Replace, Store, Touch};
+use super::{Create, Destroy, Enlistment, Renew, Renewal, Replace, Store, Touch};
 use crate::{Error, Key, Settings};
 
 /// A [`Store`] in Redis 6.2 or newer, over one connection that all sessions share.
@@ -33,6 +33,7 @@ pub struct RedisStore {
     link: Link,
     flush: Script,
     renew: Script,
+    enlist: Script,
 }
 
 impl RedisStore {
@@ -51,6 +52,7 @@ impl RedisStore {
             link: Link::new(settings, threads)?,
             flush: Script::new("flush", include_str!("flush.lua")),
             renew: Script::new("renew", include_str!("renew.lua")),
+            enlist: Script::new("enlist", include_str!("enlist.lua")),
         };
         store.link.open(Instant::now() + settings.timeout).await?;
         Ok(store)
@@ -297,9 +299,76 @@ impl Store for RedisStore {
         }
     }
 
+    async fn look(&self, keys: &[Key], by: Instant) -> Result<Vec<Option<Bytes>>, Error> {
+        let Some(first) = keys.first() else {
+            return Ok(Vec::new());
+        };
+        let mut payloads = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(AT_ONCE) {
+            let command = keys.iter().fold(Command::new("MGET", first), Command::key);
+            let Value::Array(values) = self.read(&command, by).await? else {
+                return Err(self.strange(&command));
+            };
+            if values.len() != keys.len() {
+                return Err(self.strange(&command));
+            }
+            for value in values {
+                payloads.push(match value {
+                    Value::BulkString(payload) => Some(payload.into()),
+                    Value::Nil => None,
+                    _ => return Err(self.strange(&command)),
+                });
+            }
+        }
+        Ok(payloads)
+    }
+
+    async fn enlist(&self, enlistment: Enlistment<'_>, by: Instant) -> Result<Vec<String>, Error> {
+        let keys = [enlistment.index];
+        // As large a number as a list can't have: nobody is told of the others.
+        let most = enlistment.most.unwrap_or(u32::MAX as usize);
+        let reply = self.run(&self.enlist, &keys, by, |command| {
+            let command = command.payload(enlistment.member.as_bytes());
+            command.milliseconds(enlistment.ttl).arg(&most.to_string())
+        });
+        let reply = reply.await?;
+        texts(reply).ok_or_else(|| self.strange(&self.enlist.by_hash(&keys)))
+    }
+
+    async fn delist(&self, index: &Key, member: &str, by: Instant) -> Result<(), Error> {
+        let command = Command::new("ZREM", index).key(index);
+        let command = command.payload(member.as_bytes());
+        let reply = self.link.send_ahead(&command, by).await;
+        match reply.map_err(|fault| self.error(&command, &fault))? {
+            Value::Int(0 | 1) => Ok(()),
+            _ => Err(self.strange(&command)),
+        }
+    }
+
+    async fn members(&self, index: &Key, by: Instant) -> Result<Vec<String>, Error> {
+        let command = Command::new("ZRANGE", index).key(index).arg("0").arg("-1");
+        let reply = self.read(&command, by).await?;
+        texts(reply).ok_or_else(|| self.strange(&command))
+    }
+
     fn place(&self) -> String {
         format!("Redis at {}", self.link.place())
     }
+}
+
+/// So many keys are read with one command: a longer one would keep others waiting.
+const AT_ONCE: usize = 100;
+
+/// What the members of an index are.
+fn texts(reply: Value) -> Option<Vec<String>> {
+    let Value::Array(values) = reply else {
+        return None;
+    };
+    let text = |value| match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes).ok(),
+        _ => None,
+    };
+    values.into_iter().map(text).collect()
 }
 
 /// What `PTTL` answers for a key that isn't there.

@@ -171,7 +171,12 @@ impl Bench {
             }
             Behind::Redis(server) => {
                 let mut connection = server.connection().await;
-                let keys = server.scan().await;
+                let mut keys = Vec::new();
+                for key in server.scan().await {
+                    if !is_index(&mut connection, &key).await {
+                        keys.push(key);
+                    }
+                }
                 let mut look = redis::pipe();
                 for key in &keys {
                     look.cmd("GET").arg(key).cmd("PTTL").arg(key);
@@ -194,6 +199,35 @@ impl Bench {
                         left: u64::try_from(left).ok().map(Duration::from_millis),
                     })
                     .collect()
+            }
+        }
+    }
+
+    /// Every index of an owner's sessions, with its members and how long it lives.
+    pub(crate) async fn indexes(&self) -> Vec<(String, Vec<String>, Option<Duration>)> {
+        settled().await;
+        match &self.behind {
+            Behind::Memory(watched) => {
+                let all = watched.indexes().await.into_iter();
+                // An index in memory is nothing but its members, each with an end.
+                all.map(|(key, members)| (key, members, Some(SECOND)))
+                    .collect()
+            }
+            Behind::Redis(server) => {
+                let mut connection = server.connection().await;
+                let mut indexes = Vec::new();
+                for key in server.scan().await {
+                    if is_index(&mut connection, &key).await {
+                        let mut look = redis::pipe();
+                        look.cmd("ZRANGE").arg(&key).arg(0).arg(-1);
+                        look.cmd("PTTL").arg(&key);
+                        let (members, left): (Vec<String>, i64) =
+                            look.query_async(&mut connection).await.unwrap();
+                        let left = u64::try_from(left).ok().map(Duration::from_millis);
+                        indexes.push((String::from_utf8(key).unwrap(), members, left));
+                    }
+                }
+                indexes
             }
         }
     }
@@ -266,6 +300,12 @@ pub(crate) fn id(session: &Session) -> String {
 
 pub(crate) fn get(session: &Session, name: &str) -> Option<u64> {
     session.get(name).unwrap()
+}
+
+async fn is_index(connection: &mut redis::aio::MultiplexedConnection, key: &[u8]) -> bool {
+    let mut kind = redis::cmd("TYPE");
+    kind.arg(key);
+    kind.query_async::<String>(connection).await.unwrap() == "zset"
 }
 
 fn bytes(value: &redis::Value) -> Vec<u8> {

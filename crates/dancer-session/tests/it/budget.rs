@@ -213,3 +213,87 @@ async fn rule_4_7_the_dancer_layout_costs_a_touch_more() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn rule_4_7_a_log_in_with_an_owner_costs_one_more() {
+    let expected = [
+        // The script of the index, and in it these five; then the session.
+        ("evalsha", 2),
+        ("time", 1),
+        ("zremrangebyscore", 1),
+        ("zadd", 1),
+        ("pttl", 1),
+        ("zcard", 1),
+        ("pexpire", 1),
+        ("get", 1),
+        ("set", 2),
+    ];
+    let owner = std::sync::atomic::AtomicU64::new(0);
+    let owner = &owner;
+    check(Settings::default(), &expected, |_, session| async move {
+        let number = owner.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        session.log_in().unwrap();
+        session.set_owner(number.to_string()).unwrap();
+        assert_eq!(session.flush().await.unwrap(), Flushed::Renewed);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rule_4_7_an_owned_session_is_read_and_changed_like_any_other() {
+    let expected = [
+        // Once to get the owner, once to be changed.
+        ("evalsha", 3),
+        ("get", 2),
+        ("set", 2),
+        ("getex", 1),
+        // The index, for the owner alone.
+        ("time", 1),
+        ("zremrangebyscore", 1),
+        ("zadd", 1),
+        ("pttl", 1),
+        ("zcard", 1),
+        ("pexpire", 1),
+    ];
+    let owner = std::sync::atomic::AtomicU64::new(0);
+    let owner = &owner;
+    check(
+        Settings::default(),
+        &expected,
+        |engine, session| async move {
+            let number = owner.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            session.set_owner(number.to_string()).unwrap();
+            let _ = session.flush().await.unwrap();
+            let again = engine.retrieve(&id(&session)).await.unwrap().unwrap();
+            again.set("a", 1).unwrap();
+            let _ = again.flush().await.unwrap();
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn rule_4_7_a_list_costs_two_and_an_end_one_more_for_each() {
+    let bench = Bench::new(Kind::Redis).await;
+    for _ in 0..5 {
+        let session = bench.engine.anonymous();
+        session.set_owner("user:42").unwrap();
+        let _ = session.flush().await.unwrap();
+    }
+    let before = bench.server().commands().await;
+    assert_eq!(bench.engine.sessions_of("user:42").await.unwrap().len(), 5);
+    let listed = bench.server().commands().await.since(&before);
+    let expected = [("zrange", 1), ("mget", 1)];
+    let expected = expected.map(|(name, times)| (name.to_owned(), times));
+    assert_eq!(listed.as_map(), &expected.into_iter().collect());
+    let before = bench.server().commands().await;
+    assert_eq!(bench.engine.destroy_all("user:42").await.unwrap(), 5);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let ended = bench.server().commands().await.since(&before);
+    // The first script of a kind goes whole, once.
+    let scripts = ["evalsha", "eval"].map(|name| ended.as_map().get(name).copied().unwrap_or(0));
+    assert_eq!(scripts[0], 5);
+    assert!(scripts[1] <= 1);
+    assert_eq!(ended.as_map()["zrem"], 5);
+    assert_eq!((ended.as_map()["zrange"], ended.as_map()["mget"]), (1, 1));
+}

@@ -1,41 +1,316 @@
-//! What the engine tells the log, for tests that count it.
+//! R45: each event of `docs/events.md` is sent once when what it is about happens once, and nothing else
+//! is sent that the list does not have.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use tracing_subscriber::fmt::MakeWriter;
+use dancer_session::{Flushed, OnMaxSessions, Session, SessionEngine, Settings};
+use tracing::subscriber::DefaultGuard;
 
-/// The events of this thread, a line each.
-#[derive(Clone, Default)]
-pub(crate) struct Events(pub(crate) Arc<Mutex<Vec<String>>>);
+use crate::bench::{Bench, Kind, SECOND, id};
 
-impl Events {
-    /// Collects from now on, until the guard is dropped.
-    pub(crate) fn listen(&self) -> tracing::subscriber::DefaultGuard {
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::INFO)
-            .with_writer(self.clone())
-            .with_ansi(false);
-        tracing::subscriber::set_default(subscriber.finish())
-    }
+/// What was told since it was made, to this thread.
+struct Told {
+    lines: Arc<Mutex<Vec<u8>>>,
+    _listening: DefaultGuard,
 }
 
-impl<'a> MakeWriter<'a> for Events {
-    type Writer = Self;
+#[derive(Clone)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
 
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Write for Events {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(line).into_owned();
-        self.0.lock().unwrap().push(text);
-        Ok(line.len())
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+impl Told {
+    fn listening() -> Self {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let writer = Lines(Arc::clone(&lines));
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .with_target(false)
+            .without_time()
+            .with_writer(move || writer.clone())
+            .finish();
+        Self {
+            lines,
+            _listening: tracing::subscriber::set_default(subscriber),
+        }
+    }
+
+    /// The lines since the last call.
+    fn lines(&self) -> Vec<String> {
+        let lines = std::mem::take(&mut *self.lines.lock().unwrap());
+        let text = String::from_utf8(lines).unwrap();
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    /// The names of the events since the last call; the first line must be of this level.
+    #[track_caller]
+    fn only(&self, level: &str, name: &str) -> String {
+        let lines = self.lines();
+        assert_eq!(lines.len(), 1, "{name}: {lines:?}");
+        let start = format!("{level} {name}");
+        assert!(lines[0].starts_with(&start), "{name}: {lines:?}");
+        lines[0].clone()
+    }
+}
+
+async fn flush(session: &Session) -> Flushed {
+    session.flush().await.unwrap()
+}
+
+#[tokio::test]
+async fn r45_the_life_of_a_session() {
+    let bench = Bench::new(Kind::Redis).await;
+    let told = Told::listening();
+    let session = bench.engine.create().await.unwrap();
+    let shown = format!("session={}…", session.id().unwrap().fingerprint());
+    assert!(told.only("DEBUG", "created").ends_with(&shown));
+    session.set("a", 1).unwrap();
+    let _ = flush(&session).await;
+    assert!(told.only("DEBUG", "flushed").ends_with(&shown));
+    let slow = bench.again(&session).await;
+    session.set("a", 2).unwrap();
+    let _ = flush(&session).await;
+    told.only("DEBUG", "flushed");
+    slow.set("b", 1).unwrap();
+    let _ = flush(&slow).await;
+    let lines = told.lines();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("DEBUG conflict"), "{lines:?}");
+    let session = bench.again(&session).await;
+    session.renew();
+    let _ = flush(&session).await;
+    let renewed = told.only("INFO", "renewed");
+    assert!(renewed.contains("before="), "{renewed}");
+    // The old id, and what a request that still has it wants to store.
+    assert!(bench.find(&slow).await.unwrap().is_ended());
+    told.only("INFO", "ended_id");
+    slow.set("c", 1).unwrap();
+    assert_eq!(flush(&slow).await, Flushed::Ended);
+    told.only("INFO", "refused_after_end");
+    slow.set("c", 2).unwrap();
+    assert_eq!(flush(&slow).await, Flushed::Ended);
+    told.only("INFO", "refused_after_end");
+    let again = bench.again(&session).await;
+    session.destroy();
+    let _ = flush(&session).await;
+    let destroyed = told.only("INFO", "destroyed");
+    assert!(destroyed.contains("before=false"), "{destroyed}");
+    again.destroy();
+    assert_eq!(flush(&again).await, Flushed::Ended);
+    assert!(told.only("INFO", "destroyed").contains("before=true"));
+}
+
+#[tokio::test]
+async fn r45_what_is_presented() {
+    let settings = Settings {
+        lifetime: Some(Duration::from_secs(1000)),
+        ..Settings::default()
+    };
+    let bench = Bench::with(Kind::Memory, settings.clone()).await;
+    let told = Told::listening();
+    assert!(bench.find_id("nonsense").await.is_none());
+    told.only("DEBUG", "malformed_id");
+    assert!(bench.find_id(&"A".repeat(43)).await.is_none());
+    told.only("DEBUG", "unknown_id");
+    let session = bench.session(&[("a", 1)]).await;
+    let presented = id(&session);
+    let stored = bench.only().await;
+    told.lines();
+    bench.put(&stored.key, "{\"v\":1").await;
+    assert!(bench.engine.retrieve(&presented).await.is_err());
+    told.only("ERROR", "unreadable");
+    bench.put(&stored.key, &stored.bytes).await;
+    bench.pass(Duration::from_secs(1001)).await;
+    // As it is in Redis if a reader has extended it and crashed.
+    bench.put(&stored.key, &stored.bytes).await;
+    told.lines();
+    assert!(bench.find_id(&presented).await.is_none());
+    told.only("INFO", "limit_passed");
+    drop(told);
+
+    let bench = Bench::with(Kind::DancerInRedis, Settings::default()).await;
+    let told = Told::listening();
+    let legacy = "1".repeat(39);
+    bench.put(&legacy, "a stranger's").await;
+    assert!(bench.find_id(&legacy).await.is_none());
+    told.only("WARN", "foreign_key");
+    let frozen =
+        b"\x04\x0b\x0812345678\x04\x08\x08\x08\x11\x16Dancer::Session::Redis\x03\x01\0\0\0\x0a\x27";
+    let payload = [&frozen[..], legacy.as_bytes(), b"\x02\0\0\0id"].concat();
+    bench.put(&legacy, payload).await;
+    assert!(bench.find_id(&legacy).await.is_some());
+    told.only("INFO", "legacy_id");
+}
+
+#[tokio::test]
+async fn r45_owners() {
+    let settings = Settings {
+        max_sessions: Some(1),
+        on_max_sessions: OnMaxSessions::EndOldest,
+        ..Settings::default()
+    };
+    let bench = Bench::with(Kind::Memory, settings.clone()).await;
+    let login = async |engine: &SessionEngine| {
+        let session = engine.anonymous();
+        session.set_owner("user:42").unwrap();
+        flush(&session).await
+    };
+    let _ = login(&bench.engine).await;
+    let told = Told::listening();
+    let _ = login(&bench.engine).await;
+    let lines = told.lines();
+    let names: Vec<_> = lines
+        .iter()
+        .map(|line| line.split(' ').nth(1).unwrap())
+        .collect();
+    assert_eq!(names, ["made_room", "destroyed_by_owner", "created"]);
+    assert_eq!(bench.engine.destroy_all("user:42").await.unwrap(), 1);
+    told.only("INFO", "destroyed_by_owner");
+    let settings = Settings {
+        on_max_sessions: OnMaxSessions::Refuse,
+        ..settings
+    };
+    let bench = Bench::with(Kind::Memory, settings).await;
+    let _ = login(&bench.engine).await;
+    told.lines();
+    assert_eq!(login(&bench.engine).await, Flushed::TooMany);
+    told.only("WARN", "too_many_sessions");
+}
+
+#[tokio::test]
+async fn r45_what_goes_wrong() {
+    let bench = Bench::new(Kind::Memory).await;
+    let session = bench.session(&[("a", 1)]).await;
+    let told = Told::listening();
+    session.set("c", 3).unwrap();
+    drop(session);
+    let left = told.only("WARN", "left_behind");
+    assert!(left.contains("what=\"changes\""), "{left}");
+    // A generator that gives the same id twice.
+    let zeroes = Mutex::new(2);
+    let entropy = move |bits: &mut [u8]| {
+        let mut left = zeroes.lock().unwrap();
+        match (bits.len(), *left) {
+            (32, 1..) => {
+                *left -= 1;
+                bits.fill(0);
+                Ok(())
+            }
+            _ => getrandom::fill(bits).map_err(io::Error::other),
+        }
+    };
+    let engine = SessionEngine::builder(Settings::default()).entropy(entropy);
+    let engine = engine.in_memory().unwrap();
+    let _first = engine.create().await.unwrap();
+    told.lines();
+    let _second = engine.create().await.unwrap();
+    let lines = told.lines();
+    assert!(lines[0].starts_with("WARN id_taken"), "{lines:?}");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+}
+
+#[tokio::test]
+async fn r45_what_nobody_waits_for() {
+    let bench = Bench::with(Kind::DancerInRedis, Settings::default()).await;
+    let session = bench.session(&[("a", 1)]).await;
+    session.set_owner("user:42").unwrap();
+    let _ = flush(&session).await;
+    let told = Told::listening();
+    let server = bench.server();
+    let mut connection = server.connection().await;
+    for rule in ["-pexpire", "-zrem"] {
+        let mut acl = redis::cmd("ACL");
+        acl.arg("SETUSER").arg("default").arg(rule);
+        let () = acl.query_async(&mut connection).await.unwrap();
+    }
+    told.lines();
+    let again = bench.again(&session).await;
+    bench.all().await;
+    let lines = told.lines();
+    assert_eq!(named(&lines, "WARN touch_failed"), 1, "{lines:?}");
+    again.destroy();
+    let _ = flush(&again).await;
+    bench.all().await;
+    let lines = told.lines();
+    assert_eq!(named(&lines, "WARN delist_failed"), 1, "{lines:?}");
+}
+
+fn named(lines: &[String], start: &str) -> usize {
+    lines.iter().filter(|line| line.starts_with(start)).count()
+}
+
+#[tokio::test]
+async fn r45_a_log_out_that_nobody_could_store() {
+    let bench = Bench::new(Kind::Redis).await;
+    let session = bench.session(&[("a", 1)]).await;
+    let told = Told::listening();
+    let mut connection = bench.server().connection().await;
+    let mut acl = redis::cmd("ACL");
+    acl.arg("SETUSER").arg("default").arg("-set");
+    let () = acl.query_async(&mut connection).await.unwrap();
+    session.destroy();
+    session.abandon();
+    for _ in 0..100 {
+        tokio::time::sleep(SECOND / 100).await;
+        let lines = told.lines();
+        if named(&lines, "ERROR abandoned_destroy_failed") == 1 {
+            return;
+        }
+    }
+    panic!("nothing was told");
+}
+
+/// The names in the first column of every table of `docs/events.md`.
+fn listed() -> BTreeSet<String> {
+    let place = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/events.md");
+    let text = std::fs::read_to_string(place).unwrap();
+    let names = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    names
+        .filter_map(|line| Some(line.split_once('`')?.0.to_owned()))
+        .collect()
+}
+
+#[test]
+fn r45_the_list_has_every_event_and_no_other() {
+    let mut told = BTreeSet::new();
+    let mut places = vec![
+        concat!(env!("CARGO_MANIFEST_DIR"), "/src").into(),
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../dancer-session-tower/src").into(),
+    ];
+    while let Some(place) = places.pop() {
+        let place: std::path::PathBuf = place;
+        if place.is_dir() {
+            places.extend(
+                std::fs::read_dir(place)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+            continue;
+        }
+        let text = std::fs::read_to_string(&place).unwrap_or_default();
+        for part in text.split("tracing::").skip(1) {
+            // `level!(fields, "name");`
+            let Some((call, _)) = part.split_once(");") else {
+                continue;
+            };
+            let levels = ["error!(", "warn!(", "info!(", "debug!("];
+            if levels.iter().any(|level| call.starts_with(level)) {
+                told.insert(call.rsplit('"').nth(1).unwrap().to_owned());
+            }
+        }
+    }
+    assert_eq!(told, listed());
 }

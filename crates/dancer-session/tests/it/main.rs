@@ -3,20 +3,25 @@
 
 // A test says what it expects by failing.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::print_stdout, reason = "what is measured is printed")]
 #![allow(missing_docs, reason = "the names of tests say what they hold")]
 
 mod adopt;
 mod bench;
 mod beside;
 mod budget;
+mod clocks;
 mod contract;
 mod dancer;
 mod during;
 mod events;
 mod growth;
 mod line;
+mod owner_races;
 mod races;
 mod read_only;
 mod secrets;
 mod settings;
+mod stepwise;
+mod told;
 mod watched;

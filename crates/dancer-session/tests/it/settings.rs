@@ -76,6 +76,8 @@ fn defaults() {
         (|s| format!("{:?}", s.expire), "900s"),
         (|s| format!("{:?}", s.lifetime), "None"),
         (|s| format!("{:?}", s.touch_interval), "0ns"),
+        (|s| format!("{:?}", s.max_sessions), "None"),
+        (|s| format!("{:?}", s.on_max_sessions), "EndOldest"),
         (|s| format!("{:?}", s.renew_grace), "30s"),
         (|s| format!("{:?}", s.timeout), "1s"),
         (|s| s.max_size.to_string(), "1048576"),
@@ -101,6 +103,22 @@ fn defaults() {
 }
 
 #[test]
+fn presets_in_code_are_those_of_the_file() {
+    for (line, settings) in [
+        ("aal1", Settings::aal1()),
+        ("aal2", Settings::aal2()),
+        ("aal3", Settings::aal3()),
+    ] {
+        let read = good(&format!("{BASE}  preset: {line}\n"));
+        settings.validate().expect("a preset is valid");
+        assert_eq!(
+            (read.expire, read.lifetime),
+            (settings.expire, settings.lifetime)
+        );
+    }
+}
+
+#[test]
 fn keys_of_the_section() {
     #[rustfmt::skip]
     let rows: &[(&str, Field, &str)] = &[
@@ -121,6 +139,14 @@ fn keys_of_the_section() {
         ("expire: 3600", |s| format!("{:?}", s.expire), "3600s"),
         ("lifetime: 1 day", |s| format!("{:?}", s.lifetime), "Some(86400s)"),
         ("touch_interval: 60", |s| format!("{:?}", s.touch_interval), "60s"),
+        ("max_sessions: 3", |s| format!("{:?}", s.max_sessions), "Some(3)"),
+        ("on_max_sessions: refuse", |s| format!("{:?}", s.on_max_sessions), "Refuse"),
+        ("on_max_sessions: end_oldest", |s| format!("{:?}", s.on_max_sessions), "EndOldest"),
+        ("preset: aal1", |s| format!("{:?} {:?}", s.expire, s.lifetime), "2592000s Some(2592000s)"),
+        ("preset: aal2", |s| format!("{:?} {:?}", s.expire, s.lifetime), "1800s Some(43200s)"),
+        ("preset: aal3", |s| format!("{:?} {:?}", s.expire, s.lifetime), "900s Some(43200s)"),
+        ("expire: 60\n  preset: aal3", |s| format!("{:?} {:?}", s.expire, s.lifetime), "60s Some(43200s)"),
+        ("preset: aal2\n  lifetime: 2 hours", |s| format!("{:?} {:?}", s.expire, s.lifetime), "1800s Some(7200s)"),
         ("renew_grace: 0", |s| format!("{:?}", s.renew_grace), "0ns"),
         ("timeout: 0.5", |s| format!("{:?}", s.timeout), "500ms"),
         ("timeout: '0.25'", |s| format!("{:?}", s.timeout), "250ms"),
@@ -241,6 +267,10 @@ fn values_that_cannot_be() {
         ("lifetime: 0", &["lifetime is 0,", "1 second to 10 years", "leave it out"]),
         ("lifetime: 60", &["lifetime is 60s", "expire 900s", "not shorter"]),
         ("touch_interval: 900", &["touch_interval is 900s", "expire 900s", "shorter than"]),
+        ("max_sessions: 0", &["max_sessions is 0", "1 to 1000", "leave it out"]),
+        ("max_sessions: 1001", &["max_sessions is 1001", "1 to 1000"]),
+        ("on_max_sessions: panic", &["on_max_sessions is `panic`", "`end_oldest` or `refuse`"]),
+        ("preset: ial2", &["preset is `ial2`", "`aal1`, `aal2` or `aal3`"]),
         ("renew_grace: 3601", &["renew_grace is 3601s", "0 to 1 hour"]),
         ("renew_grace: -1", &["renew_grace is `-1`", "not negative"]),
         ("timeout: 0", &["timeout is 0,", "1 millisecond to 60 seconds"]),

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dancer_session::{
-    Clock, Create, Destroy, Error, Key, MemoryStore, Renew, Renewal, Replace, Store, Touch,
+    Clock, Create, Destroy, Enlistment, Error, Key, MemoryStore, Renew, Renewal, Replace, Store,
+    Touch,
 };
 
 /// Forwards to a [`MemoryStore`], counts the steps and remembers the keys.
@@ -17,6 +18,7 @@ struct Inner {
     store: MemoryStore,
     steps: AtomicU64,
     keys: Mutex<BTreeMap<String, Key>>,
+    indexes: Mutex<BTreeMap<String, Key>>,
     /// What another writer will have stored just before the next replacement.
     faster: Mutex<Option<Vec<u8>>>,
 }
@@ -27,6 +29,7 @@ impl Watched {
             store: MemoryStore::new(clock),
             steps: AtomicU64::new(0),
             keys: Mutex::default(),
+            indexes: Mutex::default(),
             faster: Mutex::default(),
         }))
     }
@@ -42,6 +45,19 @@ impl Watched {
         for (name, key) in keys {
             if let Some((payload, left)) = self.0.store.peek(&key, Instant::now()).await.unwrap() {
                 all.push((name, payload.to_vec(), left));
+            }
+        }
+        all
+    }
+
+    /// The members of every index that has any.
+    pub(crate) async fn indexes(&self) -> Vec<(String, Vec<String>)> {
+        let indexes = self.0.indexes.lock().unwrap().clone();
+        let mut all = Vec::new();
+        for (name, index) in indexes {
+            let members = self.0.store.members(&index, Instant::now()).await.unwrap();
+            if !members.is_empty() {
+                all.push((name, members));
             }
         }
         all
@@ -137,6 +153,24 @@ impl Store for Watched {
 
     async fn touch(&self, key: &Key, ttl: Duration, by: Instant) -> Result<Touch, Error> {
         self.step(&[key]).touch(key, ttl, by).await
+    }
+
+    async fn look(&self, keys: &[Key], by: Instant) -> Result<Vec<Option<bytes::Bytes>>, Error> {
+        self.step(&[]).look(keys, by).await
+    }
+
+    async fn enlist(&self, enlistment: Enlistment<'_>, by: Instant) -> Result<Vec<String>, Error> {
+        let (name, index) = (enlistment.index.as_str(), enlistment.index.clone());
+        self.0.indexes.lock().unwrap().insert(name.into(), index);
+        self.step(&[]).enlist(enlistment, by).await
+    }
+
+    async fn delist(&self, index: &Key, member: &str, by: Instant) -> Result<(), Error> {
+        self.step(&[]).delist(index, member, by).await
+    }
+
+    async fn members(&self, index: &Key, by: Instant) -> Result<Vec<String>, Error> {
+        self.step(&[]).members(index, by).await
     }
 
     fn place(&self) -> String {

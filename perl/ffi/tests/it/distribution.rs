@@ -31,6 +31,7 @@ perl_tests! {
     flush
     fork
     lazy
+    owners
     redis
     session
     settings

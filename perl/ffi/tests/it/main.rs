@@ -7,3 +7,4 @@ mod distribution;
 mod installed;
 mod library;
 mod live;
+mod owners;

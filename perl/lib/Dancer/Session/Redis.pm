@@ -1,7 +1,7 @@
 package Dancer::Session::Redis;
 use strict;
 use warnings;
-use parent 'Dancer::Session::Abstract';
+use parent qw(Dancer::Session::Redis::Owners Dancer::Session::Abstract);
 use Carp           ();
 use Dancer::Config qw(setting);
 use Dancer::Session::Redis::Border;
@@ -18,7 +18,7 @@ our $VERSION = '1.0';
 
 # What is wrong is said of the application's line, not of Dancer's.
 our @CARP_NOT = (
-    map({ "Dancer::Session::Redis::$_" } qw(Border Connection Request)),
+    map({ "Dancer::Session::Redis::$_" } qw(Border Connection Owners Request)),
     qw(Dancer Dancer::Engine Dancer::Handler Dancer::Object Dancer::Session),
 );
 
@@ -256,7 +256,7 @@ sub _flush {
 
 # Stores the session; what became of it.  $how: `plainly`; `changed`, only if it
 # is not as it was read; `renew`; `exactly`, with the name of an entry that no
-# other request may have changed.
+# other request may have changed; `owner`, with a name and a description.
 sub _try {
     my ($self, $how, @name) = @_;
     my $hand = $HAND{$self} || $self->_hand;
@@ -278,7 +278,7 @@ sub _try {
         ($outcome, $id, $payload, $shown, @names) =
             $engine->call('flush', $text, $hand->{payload} // '', $frozen, $how, @name);
     }
-    return $outcome if $outcome eq 'unchanged';
+    return $outcome if $outcome eq 'unchanged' || $outcome eq 'too many';
     if ($outcome eq 'ended') {
         $hand->{is} = 'ended';
         return $outcome;
@@ -375,6 +375,12 @@ sub _leave_request {
     if   ($outcome eq 'ended') { Dancer::Session::Redis::Cookie->forget($name) }
     else                       { Dancer::Session::Redis::Cookie->remove($name) }
     return;
+}
+
+# By what the engine knows it: its id, and the payload that was read or stored.
+sub _known {
+    my ($self) = @_;
+    return (_id_of($self), $self->_hand->{payload} // '');
 }
 
 sub _id_of {
@@ -507,6 +513,18 @@ see L</"Lazy sessions">. Default: 0.
 For how many seconds a session lives at most, however busy it is, counted from its creation. Default:
 no such limit.
 
+=item preset
+
+C<aal1>, C<aal2> or C<aal3>: sets C<expire> and C<lifetime> to the limits of NIST SP 800-63B for that
+assurance level: 30 days; 30 minutes and 12 hours; 15 minutes and 12 hours. C<expire> and C<lifetime>
+beside it win.
+
+=item max_sessions, on_max_sessions
+
+How many sessions an owner (see L</set_owner, remove_owner, owner, handle>) may have at a time, from 1 to
+1000; default: any number. C<on_max_sessions: end_oldest> (the default) ends the session with the oldest
+log-in to make room for a new one, C<refuse> refuses the new one.
+
 =item timeout
 
 For how many seconds one operation may take, reconnecting included; then it dies as I<unavailable>.
@@ -635,6 +653,38 @@ Whether the session has ended, by this request or another one: then nothing is s
 =head2 is_read_only
 
 Whether this is an empty session in the place of one that Redis did not give; see C<on_unavailable>.
+
+=head2 set_owner, remove_owner, owner, handle
+
+    session user => $user;
+    session->renew;
+    session->set_owner("user:$id", description => 'Firefox on Linux, Berlin')
+        or return template 'too_many_sessions';
+
+C<set_owner> says whose the session is, and stores it: call it at every log-in. The name is the
+application's own, from 1 to 255 bytes, and never changes: the number of a user rather than the e-mail
+address. The description, of at most 255 bytes, is for the user's own list of sessions. A session with
+an owner lives 30 days at most, if C<lifetime> says nothing else. It returns 1, or 0 if the owner has
+C<max_sessions> already and C<on_max_sessions> is C<refuse>; then the session is as it was, and has no
+owner. It warns and returns 0 if the session has ended.
+
+C<remove_owner> makes it nobody's. C<owner> and C<handle> tell the name, and what names this session in
+the owner's list; C<undef> if it has no owner.
+
+=head2 sessions_of, destroy_one, destroy_others, destroy_all
+
+    my @list  = Dancer::Session::Redis->sessions_of("user:$id");
+    my $ended = Dancer::Session::Redis->destroy_one("user:$id", param('handle'));
+    my $count = session->destroy_others;
+    my $all   = Dancer::Session::Redis->destroy_all("user:$id");
+
+C<sessions_of> returns a hash for each session of the owner that is alive, the oldest log-in first:
+C<handle>, C<created> and C<since> (when the session began, and when it got its owner; seconds since
+1970), C<description>. A handle gives nobody the session, stays the same also when the session gets a
+new id, and may stand in a page.
+
+The others end one session of the owner, all but this one, or all, wherever they are used, and return
+how many. They see every session whose log-in was stored before, in Perl or in Rust.
 
 =head2 redis
 

@@ -28,7 +28,7 @@ enum Kind<'k> {
     Payload,
 }
 
-/// Arguments of the longest command: `EVALSHA hash 2 key key` and five more.
+/// Arguments of the longest command that changes anything: `EVALSHA hash 2 key key` and five more.
 const MOST: usize = 10;
 
 impl<'k> Command<'k> {
@@ -81,7 +81,10 @@ impl<'k> Command<'k> {
 
     fn push(mut self, argument: &[u8], kind: Kind<'k>) -> Self {
         self.cmd.arg(argument);
-        self.kinds[self.count] = kind;
+        // Of a longer one, which only reads, the log shows the beginning.
+        if let Some(slot) = self.kinds.get_mut(self.count) {
+            *slot = kind;
+        }
         self.count += 1;
         self
     }

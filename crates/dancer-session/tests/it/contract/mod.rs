@@ -44,6 +44,7 @@ macro_rules! for_the_native_layout {
 mod endings;
 mod entries;
 mod ids;
+mod owners;
 mod permutations;
 mod stubs;
 mod time;

@@ -1,6 +1,6 @@
 //! Time: the idle limit, the absolute limit, and no key without an end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dancer_session::{Flushed, Settings};
 
@@ -10,6 +10,8 @@ for_every_store! {
     r14_every_key_has_an_expiry
     r15_the_idle_limit_is_exact_and_every_use_extends
     r15_for_real_with_two_seconds
+    r15_for_real_at_the_limit
+    r16_for_real_with_two_seconds
     r16_no_use_extends_beyond_the_absolute_limit
     r16_renew_and_conflicts_keep_the_absolute_limit
     r16_a_session_past_its_limit_is_ended_though_its_key_lives
@@ -88,6 +90,87 @@ async fn r15_for_real_with_two_seconds(kind: Kind) {
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     assert!(bench.find(&session).await.is_none());
     assert_eq!(bench.all().await, []);
+}
+
+/// Whatever is answered before the two seconds are over, counted from when the last use was asked for,
+/// is a session; whatever is asked for 50 ms after them, counted from when it was answered, is none.
+async fn r15_for_real_at_the_limit(kind: Kind) {
+    if !kind.is_redis() {
+        return;
+    }
+    let bench = Bench::with(kind, limits(2, None)).await;
+    let two = Duration::from_secs(2);
+    let near = Duration::from_millis(50);
+    // On a machine that sleeps too long there is nothing to see.
+    for _ in 0..10 {
+        let session = bench.session(&[("a", 1)]).await;
+        let asked = Instant::now();
+        let _ = bench.again(&session).await;
+        tokio::time::sleep_until((asked + two - near).into()).await;
+        let asked_again = Instant::now();
+        let found = bench.find(&session).await;
+        let answered = Instant::now();
+        if answered > asked + two {
+            continue;
+        }
+        assert!(
+            found.is_some(),
+            "{:?} too early",
+            two - (asked_again - asked)
+        );
+        tokio::time::sleep_until((answered + two + near).into()).await;
+        assert!(bench.find(&session).await.is_none());
+        return;
+    }
+    panic!("this machine is too slow to see the last 50 ms");
+}
+
+async fn r16_for_real_with_two_seconds(kind: Kind) {
+    let settings = Settings {
+        lifetime: Some(Duration::from_secs(2)),
+        ..limits(2, None)
+    };
+    // Its clock is the real one.
+    let engine = match kind.is_redis() {
+        true => {
+            let bench = Bench::with(kind, settings).await;
+            let settings = bench.engine.settings().clone();
+            let engine = dancer_session::SessionEngine::init(settings).await.unwrap();
+            return in_use_for_real(engine, Some(bench)).await;
+        }
+        false => dancer_session::SessionEngine::in_memory(Settings {
+            layout: kind.layout(),
+            ..settings
+        }),
+    };
+    in_use_for_real(engine.unwrap(), None).await;
+}
+
+/// Uses a session all the time, until two seconds after its beginning have passed.
+async fn in_use_for_real(engine: dancer_session::SessionEngine, bench: Option<Bench>) {
+    let begun = Instant::now();
+    let session = engine.create().await.unwrap();
+    let id = id(&session);
+    let mut lived = Duration::ZERO;
+    loop {
+        let asked = begun.elapsed();
+        match engine.retrieve(&id).await.unwrap() {
+            Some(found) => {
+                lived = asked;
+                found.set("n", lived.as_millis()).unwrap();
+                let _ = found.flush().await.unwrap();
+            }
+            None => break,
+        }
+        assert!(asked < Duration::from_secs(10), "it never ends");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // Payloads have whole seconds, so a session may end by so much too early, and never too late.
+    assert!(lived <= Duration::from_millis(2_000), "{lived:?}");
+    assert!(!lived.is_zero(), "it was never there");
+    if let Some(bench) = bench {
+        assert_eq!(bench.all().await, [], "the key has gone too");
+    }
 }
 
 async fn memory_for_real() {

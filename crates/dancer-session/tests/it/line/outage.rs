@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::init;
 use crate::bench::id;
-use crate::events::Events;
+use crate::told::Events;
 
 /// A server, what stands in its place, an engine on that, and the id of a session.
 struct Bench {

@@ -368,7 +368,7 @@ async fn f18_a_configuration_error_is_told_once_a_minute() {
     let session = bench.session().await;
     bench.answer("EVALSHA", usize::MAX, Say::Line("-NOPERM not you".into()));
     bench.answer("GETEX", usize::MAX, Say::Line("-NOPERM not you".into()));
-    let events = crate::events::Events::default();
+    let events = crate::told::Events::default();
     let told = Arc::clone(&events.0);
     let guard = events.listen();
     for _ in 0..50 {
