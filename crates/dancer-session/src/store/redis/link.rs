@@ -104,7 +104,8 @@ impl Link {
                     Action::Reconnect | Action::LogIn => !(replaced && command.has_gentler_form()),
                     Action::AgainWhole | Action::GiveUp => false,
                 };
-            if !again || Instant::now() + pause >= by {
+            // A try without the time for a reply would make something unknown of what is known.
+            if !again || Instant::now() + 2 * pause >= by {
                 return Err(fault);
             }
             replaced |= row.action != Action::Again;
