@@ -20,11 +20,20 @@ enum Kind {
     NoLayer,
 }
 
-/// Tells the log of a request that failed; not of what it is told anyway, once a minute.
-pub(crate) fn tell(error: &dancer_session::Error, what: &'static str) {
+/// Tells the log that a session could not be had; more quietly of what it is told anyway, once a
+/// minute.
+pub(crate) fn retrieve_failed(error: &dancer_session::Error) {
     match error.is_misconfigured() {
-        true => tracing::debug!(%error, "{what}"),
-        false => tracing::error!(%error, "{what}"),
+        true => tracing::debug!(%error, "retrieve_failed"),
+        false => tracing::error!(%error, "retrieve_failed"),
+    }
+}
+
+/// The same of one that could not be stored.
+pub(crate) fn flush_failed(error: &dancer_session::Error) {
+    match error.is_misconfigured() {
+        true => tracing::debug!(%error, "flush_failed"),
+        false => tracing::error!(%error, "flush_failed"),
     }
 }
 

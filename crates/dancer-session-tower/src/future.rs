@@ -121,7 +121,7 @@ async fn finish<A: Answers<B>, B>(
         Ok(Flushed::TooMany) => layer.answers.too_many(shaped(response, &layer.answers)),
         Ok(_) => shaped(response, &layer.answers),
         Err(error) => {
-            fault::tell(&error, "flush_failed");
+            fault::flush_failed(&error);
             layer.answers.fault(&error.into())
         }
     };

@@ -97,7 +97,7 @@ impl Shared {
             Ok(found) => Ok(found.unwrap_or_else(|| self.engine.anonymous())),
             Err(error) if error.is_unreadable() && self.goes_on() => Ok(self.engine.anonymous()),
             Err(error) => {
-                fault::tell(&error, "retrieve_failed");
+                fault::retrieve_failed(&error);
                 match error.is_unavailable() && self.goes_on_without() {
                     true => Ok(self.engine.read_only()),
                     false => Err(error.into()),

@@ -81,7 +81,7 @@ impl SessionEngine {
                 let touch = store.touch(key, Duration::ZERO, by);
                 let (touched, look) = tokio::join!(touch, store.retrieve(key, None, by));
                 let (_, _) = (touched?, look?);
-                tracing::debug!(session = %key.fingerprint(), "ended_without_stub");
+                event::ended_without_stub(key);
                 Ok(true)
             }
         }
