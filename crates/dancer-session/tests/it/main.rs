@@ -12,6 +12,7 @@ mod budget;
 mod contract;
 mod dancer;
 mod during;
+mod faults;
 mod growth;
 mod line;
 mod races;
