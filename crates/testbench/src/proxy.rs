@@ -156,6 +156,11 @@ impl Proxy {
         self.network.sky.change(|now| now.chop = on);
     }
 
+    /// Whether each piece passes in parts of a length that chance decides, in both directions.
+    pub fn split(&self, on: bool) {
+        self.network.sky.change(|now| now.split = on);
+    }
+
     /// Holds each piece back for some time below this, in both directions; zero to end that.
     pub fn jitter(&self, up_to: Duration) {
         self.network.sky.change(|now| now.jitter = up_to);

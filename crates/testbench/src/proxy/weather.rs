@@ -17,6 +17,7 @@ pub(super) struct Weather {
     /// For replies alone.
     pub(super) delay: Duration,
     pub(super) chop: bool,
+    pub(super) split: bool,
     pub(super) jitter: Duration,
     /// One piece in so many is held up for so long.
     pub(super) stall: Option<(u64, Duration)>,
@@ -76,18 +77,21 @@ impl Sky {
         self.wait_for(|now| !now.black_hole).await;
     }
 
-    /// Writes a piece, in one or byte by byte.
+    /// Writes a piece: in one, in two, or byte by byte.
     pub(super) async fn write(
         &self,
         to: &mut (impl AsyncWrite + Unpin),
         piece: &[u8],
     ) -> std::io::Result<()> {
-        if !self.now().chop {
-            return to.write_all(piece).await;
-        }
-        for byte in piece.chunks(1) {
-            to.write_all(byte).await?;
-            // Who reads may do so now, and finds one byte.
+        let Weather { chop, split, .. } = self.now();
+        let length = match (chop, split) {
+            (true, _) => 1,
+            (false, true) => 1 + self.dice().below(piece.len() as u64) as usize,
+            (false, false) => return to.write_all(piece).await,
+        };
+        for part in piece.chunks(length) {
+            to.write_all(part).await?;
+            // Who reads may do so now, and finds this part alone.
             tokio::task::yield_now().await;
         }
         Ok(())

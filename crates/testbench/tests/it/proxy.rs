@@ -184,6 +184,10 @@ async fn one_byte_at_a_time_with_jitter_and_stalls_is_slow_and_whole() {
     let seen: String = ask(&connection, "GET key").await.unwrap();
     assert_eq!(seen, value);
     proxy.chop(false);
+    proxy.split(true);
+    let seen: String = ask(&connection, "GET key").await.unwrap();
+    assert_eq!(seen, value);
+    proxy.split(false);
     proxy.jitter(Duration::ZERO);
     let stalled = Duration::from_millis(150);
     proxy.stall(Some((1, stalled)));
