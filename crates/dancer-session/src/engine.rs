@@ -319,7 +319,7 @@ impl SessionEngine {
         loop {
             let ttl = self.0.lifetime.of_any();
             match self.0.store.create(key, payload, ttl, by).await {
-                Err(error) => doubt.again(error)?,
+                Err(error) => doubt.again(error).await?,
                 Ok(Create::Exists) if doubt.unsure => {
                     let there = self.0.store.peek(key, by).await;
                     let there = there.map_err(|error| doubt.report(error))?;

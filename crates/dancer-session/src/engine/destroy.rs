@@ -27,7 +27,7 @@ impl SessionEngine {
         let mut doubt = Doubt::until(by);
         loop {
             match self.put_stub(&key, &there, &stub, ttl, by).await {
-                Err(error) => doubt.again(error)?,
+                Err(error) => doubt.again(error).await?,
                 Ok(Replace::Gone) => return Ok(true),
                 Ok(Replace::Replaced) => {
                     tracing::debug!(session = %read.id, "destroyed");

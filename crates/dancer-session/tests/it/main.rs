@@ -12,6 +12,7 @@ mod budget;
 mod contract;
 mod dancer;
 mod during;
+mod events;
 mod faults;
 mod growth;
 mod line;
