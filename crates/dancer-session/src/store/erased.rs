@@ -46,6 +46,7 @@ pub(crate) trait ErasedStore: Send + Sync {
         by: Instant,
     ) -> Step<'a, Destroy>;
     fn touch<'a>(&'a self, key: &'a Key, ttl: Duration, by: Instant) -> Step<'a, Touch>;
+    fn distrust(&self);
     fn place(&self) -> String;
 }
 
@@ -100,6 +101,10 @@ impl<S: Store> ErasedStore for S {
 
     fn touch<'a>(&'a self, key: &'a Key, ttl: Duration, by: Instant) -> Step<'a, Touch> {
         Box::pin(Store::touch(self, key, ttl, by))
+    }
+
+    fn distrust(&self) {
+        Store::distrust(self);
     }
 
     fn place(&self) -> String {

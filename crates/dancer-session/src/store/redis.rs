@@ -296,6 +296,10 @@ impl Store for RedisStore {
         }
     }
 
+    fn distrust(&self) {
+        self.link.distrust();
+    }
+
     fn place(&self) -> String {
         format!("Redis at {}", self.link.place())
     }

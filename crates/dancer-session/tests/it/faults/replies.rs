@@ -118,7 +118,7 @@ async fn r34_no_reply_reaches_another_request_when_others_are_dropped_or_late() 
         numbered.proxy.stall(Some((2_000, stall)));
         let (operations, time) = match long() {
             true => (10_000_000, Duration::from_secs(8 * 60 * 60)),
-            false => (200_000, Duration::from_secs(15)),
+            false => (200_000, Duration::from_secs(10)),
         };
         let each = operations / TASKS;
         let begun = Instant::now();
