@@ -192,7 +192,7 @@ async fn caught(wrong: Option<Wrong>) -> BTreeSet<u8> {
     );
     let breaches = report.await.breaches;
     let invariants = breaches.iter().map(|breach| breach.invariant).collect();
-    println!("{wrong:?}: {} breaches of {invariants:?}", breaches.len());
+    eprintln!("{wrong:?}: {} breaches of {invariants:?}", breaches.len());
     invariants
 }
 

@@ -48,7 +48,7 @@ async fn cut_everywhere(kind: Kind, then: Then) {
             worker.await.unwrap();
         }
     }
-    println!("F04, {kind:?}, then the network {then:?}: {cases} cuts, one outcome each");
+    eprintln!("F04, {kind:?}, then the network {then:?}: {cases} cuts, one outcome each");
 }
 
 /// At every byte; where the waiting is long and the long form is not asked for, at every fourth.

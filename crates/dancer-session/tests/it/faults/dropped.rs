@@ -118,7 +118,7 @@ async fn f19_a_flush_dropped_at_each_await_point_is_whole_or_not_begun() {
         }
         proxy.chop(false);
     }
-    println!("F19: four flushes dropped at {points} await points");
+    eprintln!("F19: four flushes dropped at {points} await points");
     assert!(points >= 12, "every flush waits at least once");
 }
 

@@ -69,7 +69,7 @@ async fn f25_a_flood_of_unknown_ids_creates_nothing_and_disturbs_nobody() {
         report.nothing_lost();
         let history = &scene.load.history;
         assert_eq!(history.errors(), 0, "{}", report.line);
-        println!(
+        eprintln!(
             "F25, seed {seed}: {} ids in {:.1?}; 99 of 100 calls within {:.1?} before, {:.1?} during",
             6_840 * share,
             Duration::from_micros(during.1 - during.0),
@@ -118,7 +118,7 @@ async fn f25_sessions_of_the_greatest_size_are_whole() {
         let found = bench.find_id(id).await.unwrap();
         assert!(found.get::<String>("text").unwrap().as_ref() == Some(&text));
     }
-    println!(
+    eprintln!(
         "F25: {sessions} sessions of 1 MiB in {:.1?}",
         begun.elapsed()
     );

@@ -1,5 +1,7 @@
 //! What the clients of a load did, what they were told, and what they must never have seen.
 
+use std::fmt;
+use std::io::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -64,7 +66,7 @@ struct Call {
 }
 
 /// A breach of an invariant (N1 to N9).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Breach {
     pub(super) invariant: u8,
     /// When that was acknowledged which is lost or undone; nothing where nothing excuses it.
@@ -72,6 +74,12 @@ pub(super) struct Breach {
     /// How many of these are lost.
     pub(super) lost: usize,
     pub(super) what: String,
+}
+
+impl fmt::Debug for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "N{}: {}", self.invariant, self.what)
+    }
 }
 
 impl Breach {
@@ -109,7 +117,7 @@ impl History {
     /// Writes all that begins and ends to standard output.
     pub(super) fn tell(&self) {
         // Whatever stands there has no end of line yet.
-        println!();
+        out("");
         self.told.store(true, Ordering::SeqCst);
     }
 
@@ -126,7 +134,7 @@ impl History {
         let number = records.len() - 1;
         // With the lock held, so that the lines come in the order of their numbers.
         if self.told.load(Ordering::SeqCst) {
-            println!("{}", told::begun(number, &records[number]));
+            out(&told::begun(number, &records[number]));
         }
         number
     }
@@ -139,7 +147,7 @@ impl History {
             records[number].ended = Some(ended);
         }
         if self.told.load(Ordering::SeqCst) {
-            println!("{}", told::ended(number, outcome, ended));
+            out(&told::ended(number, outcome, ended));
         }
     }
 
@@ -230,6 +238,11 @@ impl History {
             .map(|call| call.ended.saturating_sub(call.begun));
         Duration::from_micros(slowest.max().unwrap_or(0))
     }
+}
+
+/// To the standard output itself, at once, and not to what the test's harness keeps of it.
+fn out(line: &str) {
+    writeln!(std::io::stdout(), "{line}").expect("somebody reads the output");
 }
 
 /// Records as lines of text.

@@ -83,6 +83,7 @@ async fn dump(bench: &Bench, key: &str) -> Vec<u8> {
 async fn hostile_store(kind: Kind) {
     for seed in seeds() {
         let bench = Bench::new(kind).await;
+        eprintln!("F24 hostile: seed {seed}");
         let mut dice = Dice::new(seed);
         let other = session(&bench, "of-another").await;
         let others = bench.only().await;
@@ -126,7 +127,7 @@ async fn hostile_store(kind: Kind) {
             let mut connection = bench.server().connection().await;
             let _: u64 = gone.query_async(&mut connection).await.unwrap();
         }
-        println!(
+        eprintln!(
             "F24 hostile, {kind:?}, seed {seed}: {refused} refused, {missing} missing, {shown} shown"
         );
         assert!(refused + missing > ROUNDS / 2);

@@ -19,7 +19,7 @@ const FIRST_LIFE: &str = "DANCER_SESSION_TEST_FIRST_LIFE";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f21_a_killed_application_leaves_nothing_half_done() {
     for seed in seeds() {
-        println!("F21, seed {seed}");
+        eprintln!("F21, seed {seed}");
         let mut dice = Dice::new(seed);
         let server = RedisServer::start();
         let directory = tempfile::tempdir().unwrap();
@@ -48,7 +48,9 @@ async fn f21_a_killed_application_leaves_nothing_half_done() {
         // What was sent before the kill arrives before what is asked now.
         let remains = Remains::of(&server).await;
         let [ok, fail, unknown] = history.counts();
-        println!("F21 killed, seed {seed}: {kills} kills; {ok} ok, {fail} fail, {unknown} unknown");
+        eprintln!(
+            "F21 killed, seed {seed}: {kills} kills; {ok} ok, {fail} fail, {unknown} unknown"
+        );
         let records = history.records();
         let breaches = check(&records, &remains);
         assert!(breaches.is_empty(), "{breaches:#?}");

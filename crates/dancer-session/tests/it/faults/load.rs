@@ -38,6 +38,7 @@ pub(super) struct Cookie {
     pub(super) unclear: bool,
 }
 
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     pub(super) browsers: usize,
     /// The first life; those of different processes must differ.

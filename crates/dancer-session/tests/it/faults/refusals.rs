@@ -167,7 +167,7 @@ async fn f17_a_server_that_still_loads_is_waited_for() {
         let report = scene.run(restart, async |_| {}).await;
         report.nothing_lost();
         let errors = scene.load.history.errors();
-        println!("{}: {errors} errors in all", report.line);
+        eprintln!("{}: {errors} errors in all", report.line);
     }
 }
 

@@ -110,6 +110,7 @@ impl Numbered {
 async fn r34_no_reply_reaches_another_request_when_others_are_dropped_or_late() {
     for seed in seeds() {
         let numbered = Numbered::new(Duration::from_millis(150)).await;
+        eprintln!("R34: seed {seed}");
         numbered.proxy.seed(seed);
         numbered.proxy.split(true);
         numbered.proxy.jitter(Duration::from_micros(500));
@@ -152,7 +153,7 @@ async fn r34_no_reply_reaches_another_request_when_others_are_dropped_or_late() 
             "R34, seed {seed}: {all} operations of {operations} in {:.0?}: {ends:?}",
             begun.elapsed()
         );
-        println!("{line}");
+        eprintln!("{line}");
         assert_eq!(numbered.count(End::Wrong), 0, "{line}");
         for end in [End::Right, End::Unavailable, End::Dropped] {
             assert!(numbered.count(end) > 50, "{line}");
@@ -203,5 +204,5 @@ async fn r34_replies_that_are_broken_are_errors_and_end_their_connection() {
         }
         seen.insert(format!("{fault:?}"), wrong);
     }
-    println!("R34, replies that were noticed to be another's: {seen:?}");
+    eprintln!("R34, replies that were noticed to be another's: {seen:?}");
 }

@@ -55,8 +55,12 @@ pub(super) fn long() -> bool {
     std::env::var_os("DANCER_SESSION_LONG").is_some()
 }
 
-/// One seed, or twenty in the long form.
+/// One seed, or twenty in the long form; with `DANCER_SESSION_SEED` that one alone.
 pub(super) fn seeds() -> std::ops::Range<u64> {
+    if let Ok(seed) = std::env::var("DANCER_SESSION_SEED") {
+        let seed = seed.parse().expect("a number");
+        return seed..seed + 1;
+    }
     1..if long() { 21 } else { 2 }
 }
 
@@ -111,6 +115,8 @@ impl Scene {
         engines: Vec<SessionEngine>,
         plan: Plan,
     ) -> Self {
+        // Before anything can fail.
+        eprintln!("{name}: seed {seed}");
         proxy.seed(seed);
         let browsers = Pace::new().browsers;
         Self {
@@ -154,6 +160,7 @@ impl Scene {
         if Remains::of(&self.server).await != remains {
             breaches.push(Breach::strict(3, "what is stored still changes".to_owned()));
         }
+        breaches.extend(self.connections_are_back().await);
         let history = &self.load.history;
         let slowest = history.slowest();
         if slowest > 2 * self.timeout {
@@ -170,7 +177,7 @@ impl Scene {
             back_after.unwrap_or(Duration::MAX),
             slowest,
         );
-        println!("{line}");
+        eprintln!("{line}");
         Report {
             breaches,
             available,
@@ -189,6 +196,21 @@ impl Scene {
                 sleep(Duration::from_millis(20)).await;
             }
         }
+    }
+
+    /// N8: two engines need two connections, and the test has one of its own to ask with.
+    async fn connections_are_back(&self) -> Option<Breach> {
+        let mut clients = 0;
+        for _ in 0..100 {
+            let info: String = self.ask("INFO clients").await.unwrap();
+            let (_, rest) = info.split_once("connected_clients:").unwrap();
+            clients = rest.lines().next().unwrap().parse().unwrap();
+            if clients <= self.engines.len() + 1 {
+                return None;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        Some(Breach::strict(8, format!("{clients} connections are left")))
     }
 
     /// N9: what a browser holds is its session still, unless a renew or destroy got no answer.
@@ -244,7 +266,7 @@ impl Report {
         let count = breaches.len();
         let some = &breaches[..count.min(10)];
         assert!(count == 0, "{}: {count} breaches: {some:#?}", self.line);
-        println!("{}: {lost} of what was acknowledged is lost", self.line);
+        eprintln!("{}: {lost} of what was acknowledged is lost", self.line);
         lost
     }
 }
