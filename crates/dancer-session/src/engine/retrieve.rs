@@ -24,7 +24,7 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
         return Ok(None);
     };
     let key = engine.key(&id);
-    let Some((mut payload, left)) = engine.read(&key).await? else {
+    let Some((mut payload, left)) = engine.read_own(&key).await? else {
         event::unknown_id(&id);
         return Ok(None);
     };
@@ -104,6 +104,19 @@ impl SessionEngine {
             self.touch_later(key, due);
         }
         Some(Session::stored(self.clone(), read))
+    }
+
+    /// Reads what is under a key. A payload of another key may be the answer to another request, from
+    /// a server or a proxy that has lost count: what a new connection brings is believed.
+    async fn read_own(&self, key: &Key) -> Result<Option<(Bytes, Option<Duration>)>, Error> {
+        let found = self.read(key).await?;
+        let is_of_another = |(payload, _): &(Bytes, _)| self.0.codec.is_of_another(key, payload);
+        if !found.as_ref().is_some_and(is_of_another) {
+            return Ok(found);
+        }
+        tracing::error!(session = %key.fingerprint(), "payload_of_another");
+        self.0.store.distrust();
+        self.read(key).await
     }
 
     /// Reads what is under a key, and how long that has left; `None` if nobody has asked.

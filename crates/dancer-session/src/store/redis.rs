@@ -351,6 +351,10 @@ impl Store for RedisStore {
         texts(reply).ok_or_else(|| self.strange(&command))
     }
 
+    fn distrust(&self) {
+        self.link.distrust();
+    }
+
     fn place(&self) -> String {
         format!("Redis at {}", self.link.place())
     }

@@ -15,6 +15,7 @@ mod contract;
 mod dancer;
 mod during;
 mod events;
+mod faults;
 mod growth;
 mod line;
 mod owner_races;
