@@ -8,6 +8,7 @@
 mod broken;
 mod checker;
 mod cuts;
+mod doubt;
 mod dropped;
 mod flood;
 mod history;

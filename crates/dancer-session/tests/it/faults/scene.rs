@@ -137,6 +137,7 @@ impl Scene {
         heal: impl AsyncFnOnce(&Self),
     ) -> Report {
         let pace = Pace::new();
+        let connections = self.connections().await;
         let clients = self.load.start(&self.engines, self.seed);
         sleep(pace.before).await;
         let begun = now();
@@ -146,10 +147,10 @@ impl Scene {
         let healed = now();
         sleep(pace.after).await;
         self.load.stop(clients).await;
-        self.report(begun, healed).await
+        self.report(begun, healed, connections).await
     }
 
-    async fn report(&self, begun: Micros, healed: Micros) -> Report {
+    async fn report(&self, begun: Micros, healed: Micros, connections: usize) -> Report {
         self.recovered().await;
         let remains = Remains::of(&self.server).await;
         let mut breaches = self.load.history.breaches();
@@ -160,7 +161,7 @@ impl Scene {
         if Remains::of(&self.server).await != remains {
             breaches.push(Breach::strict(3, "what is stored still changes".to_owned()));
         }
-        breaches.extend(self.connections_are_back().await);
+        breaches.extend(self.connections_are_back(connections).await);
         let history = &self.load.history;
         let slowest = history.slowest();
         if slowest > 2 * self.timeout {
@@ -198,19 +199,24 @@ impl Scene {
         }
     }
 
-    /// N8: two engines need two connections, and the test has one of its own to ask with.
-    async fn connections_are_back(&self) -> Option<Breach> {
-        let mut clients = 0;
+    /// N8: as many connections as there were before.
+    async fn connections_are_back(&self, before: usize) -> Option<Breach> {
+        let mut now = 0;
         for _ in 0..100 {
-            let info: String = self.ask("INFO clients").await.unwrap();
-            let (_, rest) = info.split_once("connected_clients:").unwrap();
-            clients = rest.lines().next().unwrap().parse().unwrap();
-            if clients <= self.engines.len() + 1 {
+            now = self.connections().await;
+            if now <= before {
                 return None;
             }
             sleep(Duration::from_millis(100)).await;
         }
-        Some(Breach::strict(8, format!("{clients} connections are left")))
+        let what = format!("there were {before} connections, there are {now}");
+        Some(Breach::strict(8, what))
+    }
+
+    async fn connections(&self) -> usize {
+        let info: String = self.ask("INFO clients").await.unwrap();
+        let (_, rest) = info.split_once("connected_clients:").unwrap();
+        rest.lines().next().unwrap().parse().unwrap()
     }
 
     /// N9: what a browser holds is its session still, unless a renew or destroy got no answer.
