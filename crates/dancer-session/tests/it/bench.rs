@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use dancer_session::{Clock, EngineBuilder, Layout, Session, SessionEngine, Settings};
 use testbench::RedisServer;
 
+use crate::rights;
 use crate::secrets::trace;
 use crate::watched::Watched;
 
@@ -48,6 +49,19 @@ enum Behind {
     Redis(Box<RedisServer>),
 }
 
+/// What a test does is within the rights that the README asks for, and no more was tried.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let limited = self.engine.settings().username.as_deref() == Some(rights::USER);
+        if let (Behind::Redis(server), true, false) =
+            (&self.behind, limited, std::thread::panicking())
+        {
+            let refused = rights::refused(server).unwrap_or(0);
+            assert_eq!(refused, 0, "entries in ACL LOG (R31)");
+        }
+    }
+}
+
 /// One key of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored {
@@ -62,6 +76,11 @@ pub(crate) struct Stored {
 impl Bench {
     pub(crate) async fn new(kind: Kind) -> Self {
         Self::with(kind, Settings::default()).await
+    }
+
+    /// One whose engine may do everything there, for what an application does beside its sessions.
+    pub(crate) async fn of_everything(kind: Kind) -> Self {
+        Self::with(kind, rights::of_everything()).await
     }
 
     pub(crate) async fn with(kind: Kind, settings: Settings) -> Self {
@@ -97,8 +116,7 @@ impl Bench {
                 )
             }
             Kind::Redis | Kind::DancerInRedis | Kind::WithoutThreads => {
-                let server = RedisServer::start();
-                settings.sock = Some(server.sock().to_owned());
+                let server = rights::server(&mut settings);
                 let mut builder = build(SessionEngine::builder(settings));
                 if kind == Kind::WithoutThreads {
                     builder = builder.without_threads();

@@ -18,7 +18,7 @@ fn words(words: &[&str]) -> Cmd {
 
 /// A bench whose connection for such commands the server has closed.
 async fn closed(kind: Kind) -> Bench {
-    let bench = Bench::new(kind).await;
+    let bench = Bench::of_everything(kind).await;
     let id = bench.engine.send(&words(&["CLIENT", "ID"]), WITHIN).await;
     let Ok(Value::Int(id)) = id else {
         panic!("{id:?}")
@@ -54,7 +54,7 @@ async fn a_ping_makes_a_new_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r32_nobody_waits_behind_a_command_that_waits() {
-    let bench = Bench::new(Kind::Redis).await;
+    let bench = Bench::of_everything(Kind::Redis).await;
     let engine = bench.engine.clone();
     tokio::spawn(async move { engine.send(&words(&["BLPOP", "nothing", "5"]), None).await });
     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -224,7 +224,7 @@ async fn r45_what_goes_wrong() {
 
 #[tokio::test]
 async fn r45_what_nobody_waits_for() {
-    let bench = Bench::with(Kind::DancerInRedis, Settings::default()).await;
+    let bench = Bench::of_everything(Kind::DancerInRedis).await;
     let session = bench.session(&[("a", 1)]).await;
     session.set_owner("user:42").unwrap();
     let _ = flush(&session).await;
@@ -254,7 +254,7 @@ fn named(lines: &[String], start: &str) -> usize {
 
 #[tokio::test]
 async fn r45_a_log_out_that_nobody_could_store() {
-    let bench = Bench::new(Kind::Redis).await;
+    let bench = Bench::of_everything(Kind::Redis).await;
     let session = bench.session(&[("a", 1)]).await;
     let told = Told::listening();
     let mut connection = bench.server().connection().await;

@@ -21,6 +21,7 @@ mod line;
 mod owner_races;
 mod races;
 mod read_only;
+mod rights;
 mod secrets;
 mod settings;
 mod stepwise;

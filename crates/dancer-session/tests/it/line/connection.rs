@@ -308,7 +308,7 @@ async fn a_restart_costs_no_error() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_4_14_the_handle_does_not_disturb_the_sessions() {
-    let bench = Bench::new(Kind::Redis).await;
+    let bench = Bench::of_everything(Kind::Redis).await;
     let session = bench.session(&[("a", 1)]).await;
     let mut handle = bench.engine.redis().await.unwrap();
     let _: () = redis::cmd("SELECT")

@@ -206,6 +206,12 @@ async fn r35_an_error_that_stays_is_reported_as_what_it_is() {
                 assert!((1..=2).contains(&tries), "{what}: {asked:?}");
                 continue;
             }
+            if step == Step::Destroy && error.starts_with("OOM") {
+                // Ending makes room.
+                assert!(outcome.is_ok(), "{what}: {outcome:?}");
+                assert_eq!(asked[..4], ["SET", "GET", "PTTL", "PEXPIRE"], "{what}");
+                continue;
+            }
             let outcome = class(&outcome.expect_err(&what));
             // A read that failed has certainly changed nothing.
             let expected = match (reported, step) {
@@ -312,17 +318,13 @@ async fn r35_what_the_network_does_to_a_command_is_unknown_or_not_applied() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r35_a_connection_that_is_refused_has_applied_nothing() {
     let table = [
-        (
-            "LOADING Redis is loading the dataset in memory",
-            NotApplied,
-            true,
-        ),
-        ("MASTERDOWN Link with MASTER is down", NotApplied, true),
-        ("ERR max number of clients reached", NotApplied, true),
-        ("NOAUTH Authentication required.", Misconfigured, false),
-        ("NOPERM this user has no permissions", Misconfigured, false),
+        ("LOADING Redis is loading the dataset in memory", NotApplied),
+        ("MASTERDOWN Link with MASTER is down", NotApplied),
+        ("ERR max number of clients reached", NotApplied),
+        ("NOAUTH Authentication required.", Misconfigured),
+        ("NOPERM this user has no permissions", Misconfigured),
     ];
-    for (error, expected, waits) in table {
+    for (error, expected) in table {
         let bench = Bench::new(Duration::from_millis(400)).await;
         let session = bench.session().await;
         let id = id(&session);
@@ -344,10 +346,7 @@ async fn r35_a_connection_that_is_refused_has_applied_nothing() {
         let last = last.unwrap();
         assert_eq!(class(&last), expected, "{error}: {last}");
         let attempts = bench.substitute.connections() - before;
-        assert!(
-            attempts < 40,
-            "{error}: {attempts} attempts, waits: {waits}"
-        );
+        assert!(attempts < 40, "{error}: {attempts} attempts");
         bench.answer("none", 0, Say::Pass);
         let mut again = bench.engine.retrieve(&id).await;
         for _ in 0..100 {
