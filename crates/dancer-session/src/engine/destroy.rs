@@ -70,6 +70,7 @@ impl SessionEngine {
         ttl: Duration,
         by: Instant,
     ) -> Result<Put, Error> {
+        let _forgotten = self.forgetting(key);
         match self.0.codec.layout {
             Layout::Dancer => {
                 let replaced = self.replace(key, read, stub, ttl, by).await?;
