@@ -139,6 +139,7 @@ impl<'a> Attempt<'a> {
             payload: &read.payload,
             ttl,
         };
+        let _forgotten = self.engine.forgetting(&self.key);
         let answer = match engine.store.renew(renewal, self.by).await {
             Err(error) if self.engine.is_foreign(&error, &self.key) => Renew::Gone,
             answer => answer?,

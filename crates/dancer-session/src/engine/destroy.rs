@@ -76,6 +76,7 @@ impl SessionEngine {
             Ok(Content::Stub(stub)) => Ok(stub.mark == mark),
             Ok(Content::Foreign) => Ok(true),
             Ok(Content::Session(_)) | Err(_) => {
+                let _forgotten = self.forgetting(key);
                 let store = &self.0.store;
                 // The answer to a touch may take until the next call.
                 let touch = store.touch(key, Duration::ZERO, by);
@@ -97,6 +98,7 @@ impl SessionEngine {
         ttl: Duration,
         by: Instant,
     ) -> Result<Put, Error> {
+        let _forgotten = self.forgetting(key);
         match self.0.codec.layout {
             Layout::Dancer => {
                 let replaced = self.replace(key, read, stub, ttl, by).await?;

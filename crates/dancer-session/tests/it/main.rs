@@ -10,6 +10,7 @@ mod adopt;
 mod bench;
 mod beside;
 mod budget;
+mod cache;
 mod clocks;
 mod contract;
 mod dancer;
