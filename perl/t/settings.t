@@ -82,6 +82,8 @@ for my $key (sort keys %silent) {
 }
 is(tried(settings(server => '127.0.0.1:1'), 'create'), '', 'sock wins over server');
 is_deeply(\@warnings, [], 'sock and server do not warn');
+is(tried(settings(cache => 1000), 'create'), '', 'a file for Rust applications, too, does no harm');
+like("@warnings", qr/\Aredis_session: cache needs threads/, 'cache is left alone, with a warning');
 my $port = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)->sockport;
 $client->config_set(port => $port);
 for my $sock ('', 0) {

@@ -20,21 +20,20 @@ enum Kind {
     NoLayer,
 }
 
-/// Tells the log of a session that could not be read; not of what it is told anyway, once a minute.
+/// Tells the log that a session could not be had; more quietly of what it is told anyway, once a
+/// minute.
 pub(crate) fn retrieve_failed(error: &dancer_session::Error) {
-    if error.is_misconfigured() {
-        tracing::debug!(%error, "retrieve_failed");
-    } else {
-        tracing::error!(%error, "retrieve_failed");
+    match error.is_misconfigured() {
+        true => tracing::debug!(%error, "retrieve_failed"),
+        false => tracing::error!(%error, "retrieve_failed"),
     }
 }
 
 /// The same of one that could not be stored.
 pub(crate) fn flush_failed(error: &dancer_session::Error) {
-    if error.is_misconfigured() {
-        tracing::debug!(%error, "flush_failed");
-    } else {
-        tracing::error!(%error, "flush_failed");
+    match error.is_misconfigured() {
+        true => tracing::debug!(%error, "flush_failed"),
+        false => tracing::error!(%error, "flush_failed"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod builder;
+mod cached;
 mod create;
 mod destroy;
 mod doubt;
@@ -27,6 +28,7 @@ use self::create::New;
 pub(crate) use self::finish::run_to_end;
 pub use self::flush::Flushed;
 use self::queue::Queue;
+use crate::cache::Cache;
 use crate::id::{Entropy, Mark, SessionId, random_text};
 use crate::layout::{Codec, Content, Document, Entries, Key, Stub};
 use crate::lifetime::{Clock, Lifetime, Moment};
@@ -62,6 +64,8 @@ struct Inner {
     store: Arc<dyn ErasedStore>,
     /// The same store, if it is Redis: only that has connections to hand out.
     redis: Option<Arc<RedisStore>>,
+    /// Sessions that were read, if any are kept; only with Redis, which tells what changes.
+    cache: Option<Arc<Cache>>,
     codec: Codec,
     /// What the entries of a new session are.
     empty: Entries,
@@ -271,6 +275,19 @@ impl SessionEngine {
     /// [`is_unavailable`](Error::is_unavailable), or [`is_unreadable`](Error::is_unreadable). Neither
     /// means that the session is gone.
     pub async fn retrieve(&self, id: &str) -> Result<Option<Session>, Error> {
+        match self.cached(id) {
+            Some(session) => Ok(Some(session)),
+            None => retrieve::retrieve(self, id).await,
+        }
+    }
+
+    /// The same, but never from the [cache](Settings::cache): for where even a log-out of a moment ago,
+    /// on another machine, must be seen.
+    ///
+    /// # Errors
+    ///
+    /// As [`retrieve`](Self::retrieve).
+    pub async fn retrieve_fresh(&self, id: &str) -> Result<Option<Session>, Error> {
         retrieve::retrieve(self, id).await
     }
 
@@ -304,6 +321,7 @@ impl SessionEngine {
         ttl: Duration,
         by: Instant,
     ) -> Result<Replace, Error> {
+        let _forgotten = self.forgetting(key);
         match self.0.store.replace(key, read, payload, ttl, by).await {
             Err(error) if self.is_foreign(&error, key) => Ok(Replace::Gone),
             outcome => outcome,

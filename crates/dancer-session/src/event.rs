@@ -30,7 +30,7 @@ pub(crate) fn destroyed(session: impl Display, before: bool) {
     tracing::info!(%session, before, "destroyed");
 }
 
-/// A request has ended its session in a store that has no room for a stub.
+/// A request has ended its session, and the server had no room for what tells late requests so.
 pub(crate) fn ended_without_stub(session: impl Display) {
     tracing::warn!(%session, "ended_without_stub");
 }

@@ -279,6 +279,12 @@ impl Codec {
         })
     }
 
+    /// Whether a payload is plainly that of another session. In the Dancer layout a stranger's value
+    /// may be anything, and proves nothing.
+    pub(crate) fn is_of_another(&self, key: &Key, payload: &[u8]) -> bool {
+        self.layout == Layout::Native && native::is_of_another(key, payload)
+    }
+
     fn decode_native(&self, key: &Key, payload: &Bytes) -> Result<Content, String> {
         if payload.len() > self.max_size {
             let (len, most) = (payload.len(), self.max_size);

@@ -49,6 +49,15 @@ impl Moment {
         self.0.as_secs()
     }
 
+    /// Whole milliseconds since 1970.
+    pub(crate) fn milliseconds(self) -> u64 {
+        u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn minus(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(time))
+    }
+
     pub(crate) fn until(self, later: Moment) -> Duration {
         later.0.saturating_sub(self.0)
     }

@@ -146,6 +146,10 @@ pub trait Store: Send + Sync + 'static {
         by: Instant,
     ) -> impl Future<Output = Result<Vec<String>, Error>> + Send;
 
+    /// Told that the payload that was given for a key is that of another one. A store whose answers
+    /// may have got out of step with its questions starts anew.
+    fn distrust(&self) {}
+
     /// Where the payloads live, in words for people. No password.
     fn place(&self) -> String;
 }

@@ -2,7 +2,7 @@
 //!
 //! [`RedisServer`] is a real `redis-server` that lives as long as its test and no longer;
 //! [`Proxy`] stands between a client and such a server and breaks what passes; [`Substitute`] answers
-//! in its place.
+//! in its place; [`Dice`] is chance that can be had again.
 //! [`DancerApp`] is a Dancer application, in Perl, whose sessions live in such a server, with
 //! [`Gate`]s that hold its requests, and [`Visitor`] asks it and others. [`Chromium`] is a real
 //! browser. Everything here panics, in words, when the bench itself does not work: a test could do
@@ -12,6 +12,7 @@ mod certificates;
 mod chromium;
 mod commands;
 mod dancer;
+mod dice;
 mod door;
 mod gate;
 mod inspection;
@@ -26,9 +27,10 @@ mod wire;
 pub use chromium::Chromium;
 pub use commands::Commands;
 pub use dancer::DancerApp;
+pub use dice::Dice;
 pub use gate::Gate;
 pub use monitor::Monitor;
-pub use proxy::Proxy;
+pub use proxy::{Fault, Proxy};
 pub use server::{Ending, RedisServer};
 pub use substitute::{Say, Substitute};
 pub use visitor::{Answer, Visitor};

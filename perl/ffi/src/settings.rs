@@ -16,6 +16,12 @@ pub(crate) fn read<'a>(
     for (key, value) in pairs {
         if let Err(unknown) = Settings::knows(key) {
             warnings.push(format!("redis_session: {unknown}; it is ignored"));
+        } else if key == "cache" {
+            // Of use to a Rust application that reads the same file.
+            warnings.push(
+                "redis_session: cache needs threads, of which there are none in Perl; it is ignored"
+                    .into(),
+            );
         } else if key == "debug" {
             known.push((key, if is_true(value) { "1" } else { "0" }));
         } else if value.is_empty() || (FILLED.contains(&key) && value == "0") {

@@ -139,6 +139,7 @@ impl<'a> Attempt<'a> {
             payload: &read.payload,
             ttl,
         };
+        let _forgotten = self.engine.forgetting(&self.key);
         let answer = match engine.store.renew(renewal, self.by).await {
             Err(error) if self.engine.is_foreign(&error, &self.key) => Renew::Gone,
             answer => answer?,
@@ -184,11 +185,16 @@ impl<'a> Attempt<'a> {
     }
 
     /// The old key holds no session any more. If a try of a renew got no answer, that may be its own
-    /// work: then the session is under the new key, as that try or one before it stored it.
+    /// work: then the session is under the new key, as that try or one before it stored it. What became
+    /// of other changes that got no answer, only who has the new id can see.
     async fn after_all(&self, base: &Read) -> Result<Option<Read>, Error> {
-        let (true, Some(fresh)) = (self.doubt.unsure, &self.fresh) else {
+        if !self.doubt.unsure {
             self.delist_never_stored();
             return Ok(None);
+        }
+        let Some(fresh) = &self.fresh else {
+            // What such a try has stored lives on if the other request was a renew.
+            return Err(self.unknown());
         };
         let engine = &self.engine.0;
         let key = self.engine.key(fresh);

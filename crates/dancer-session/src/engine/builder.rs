@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::queue::Queue;
 use super::{Inner, SessionEngine};
+use crate::cache::Cache;
 use crate::id::Entropy;
 use crate::layout::Codec;
 use crate::lifetime::{Clock, Lifetime};
@@ -69,8 +70,18 @@ impl EngineBuilder {
     /// As [`SessionEngine::init`].
     pub async fn init(self) -> Result<SessionEngine, Error> {
         self.settings.validate()?;
-        let store = Arc::new(RedisStore::connect_with(&self.settings, self.threads).await?);
-        Ok(self.build(store.clone(), Some(store)))
+        if self.settings.cache > 0 && self.threads == Threads::None {
+            return Err(Error::settings(
+                "redis_session: cache needs threads, which this engine can't have: leave it out",
+            ));
+        }
+        let cache = (self.settings.cache > 0).then(|| Cache::new(self.settings.cache));
+        let store = RedisStore::connect_with(&self.settings, self.threads, cache.as_ref()).await?;
+        let store = Arc::new(store);
+        if cache.is_some() {
+            store.listen();
+        }
+        Ok(self.build(store.clone(), Some(store), cache))
     }
 
     /// An engine with its sessions in memory.
@@ -90,19 +101,21 @@ impl EngineBuilder {
     /// [`is_settings`](Error::is_settings) for values that can't be.
     pub fn with_store(self, store: impl Store) -> Result<SessionEngine, Error> {
         self.settings.validate()?;
-        Ok(self.build(Arc::new(store), None))
+        Ok(self.build(Arc::new(store), None, None))
     }
 
     fn build(
         mut self,
         store: Arc<dyn ErasedStore>,
         redis: Option<Arc<RedisStore>>,
+        cache: Option<Arc<Cache>>,
     ) -> SessionEngine {
         self.settings.cookie.settle(self.settings.layout);
         let codec = Codec::new(&self.settings);
         SessionEngine(Arc::new(Inner {
             store,
             redis,
+            cache,
             empty: codec.empty(),
             codec,
             lifetime: Lifetime::new(&self.settings),

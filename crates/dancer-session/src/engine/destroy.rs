@@ -76,12 +76,13 @@ impl SessionEngine {
             Ok(Content::Stub(stub)) => Ok(stub.mark == mark),
             Ok(Content::Foreign) => Ok(true),
             Ok(Content::Session(_)) | Err(_) => {
+                let _forgotten = self.forgetting(key);
                 let store = &self.0.store;
                 // The answer to a touch may take until the next call.
                 let touch = store.touch(key, Duration::ZERO, by);
                 let (touched, look) = tokio::join!(touch, store.retrieve(key, None, by));
                 let (_, _) = (touched?, look?);
-                event::ended_without_stub(key.fingerprint());
+                event::ended_without_stub(key);
                 Ok(true)
             }
         }
@@ -97,6 +98,7 @@ impl SessionEngine {
         ttl: Duration,
         by: Instant,
     ) -> Result<Put, Error> {
+        let _forgotten = self.forgetting(key);
         match self.0.codec.layout {
             Layout::Dancer => {
                 let replaced = self.replace(key, read, stub, ttl, by).await?;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::SessionEngine;
 use super::doubt::Doubt;
+use crate::cache::Reading;
 use crate::id::SessionId;
 use crate::layout::{Content, Document, Key};
 use crate::lifetime::Moment;
@@ -24,7 +25,8 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
         return Ok(None);
     };
     let key = engine.key(&id);
-    let Some((mut payload, left)) = engine.read(&key).await? else {
+    let reading = engine.begin_reading(&key);
+    let Some((mut payload, left)) = engine.read_own(&key).await? else {
         event::unknown_id(&id);
         return Ok(None);
     };
@@ -55,7 +57,7 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
                 }
                 if document.dated || !engine.0.lifetime.is_limited() {
                     let read = Read::new(id, payload, document);
-                    return Ok(engine.admit(key, read, left, now));
+                    return Ok(engine.admit(key, read, left, now, reading));
                 }
                 match engine.date(&key, &payload, document, by).await? {
                     Dated::Read(payload, document) => {
@@ -86,13 +88,20 @@ enum Dated {
 impl SessionEngine {
     /// Lets a session in whose key has so much `left`, unless its absolute limit has passed; and sees
     /// to it that the key lives as long as the session.
-    fn admit(&self, key: Key, read: Read, left: Option<Duration>, now: Moment) -> Option<Session> {
+    fn admit(
+        &self,
+        key: Key,
+        read: Read,
+        left: Option<Duration>,
+        now: Moment,
+        reading: Option<Reading>,
+    ) -> Option<Session> {
         let Some(due) = self.limit(&read.document, now) else {
             event::limit_passed(&read.id);
             self.touch_later(key, Duration::ZERO);
             return None;
         };
-        let interval = self.0.settings.touch_interval;
+        let interval = self.touch_interval();
         let touch = match left {
             None => true,
             Some(left) => {
@@ -103,7 +112,22 @@ impl SessionEngine {
         if touch {
             self.touch_later(key, due);
         }
+        let left = left.filter(|_| !touch).unwrap_or(due);
+        self.keep(reading, &read, now, due, left);
         Some(Session::stored(self.clone(), read))
+    }
+
+    /// Reads what is under a key. A payload of another key may be the answer to another request, from
+    /// a server or a proxy that has lost count: what a new connection brings is believed.
+    async fn read_own(&self, key: &Key) -> Result<Option<(Bytes, Option<Duration>)>, Error> {
+        let found = self.read(key).await?;
+        let is_of_another = |(payload, _): &(Bytes, _)| self.0.codec.is_of_another(key, payload);
+        if !found.as_ref().is_some_and(is_of_another) {
+            return Ok(found);
+        }
+        tracing::error!(session = %key.fingerprint(), "payload_of_another");
+        self.0.store.distrust();
+        self.read(key).await
     }
 
     /// Reads what is under a key, and how long that has left; `None` if nobody has asked.
@@ -112,7 +136,7 @@ impl SessionEngine {
     /// what it reads. In the Dancer layout the key may be anybody's, and is only looked at.
     async fn read(&self, key: &Key) -> Result<Option<(Bytes, Option<Duration>)>, Error> {
         let (store, by) = (&self.0.store, self.deadline());
-        let exact = self.0.settings.touch_interval.is_zero();
+        let exact = self.touch_interval().is_zero();
         let found = match (self.0.codec.layout, exact) {
             (_, false) => {
                 let found = store.peek(key, by).await;

@@ -33,6 +33,13 @@ pub(super) fn recognises(key: &Key, payload: &[u8]) -> bool {
     payload.first() == Some(&b'{') && payload.starts_with(&head(key, 0))
 }
 
+/// Whether this is a payload of this layout, but for the id of another key.
+pub(super) fn is_of_another(key: &Key, payload: &[u8]) -> bool {
+    let (head, name) = (head(key, 0), key.fingerprint().as_str().len());
+    let before_name = &head[..head.len() - name - 1];
+    payload.starts_with(before_name) && !payload.starts_with(&head)
+}
+
 pub(super) fn encode(key: &Key, document: &Document, entries: &JsonEntries) -> Vec<u8> {
     let mut out = head(key, entries.encoded_len());
     number(&mut out, b",\"c\":", document.created);

@@ -20,6 +20,7 @@ pub(super) type Keys = [(&'static str, Reader)];
 /// The keys inside `redis_session`.
 #[rustfmt::skip] // one line for each key
 pub(super) const SECTION: &Keys = &[
+    ("cache",          |s, v| put(&mut s.cache, whole(v))),
     ("class",          |s, v| put(&mut s.class, text(v))),
     ("database",       |s, v| put(&mut s.database, whole(v).map(Some))),
     ("debug",          |s, v| put(&mut s.debug, flag(v))),

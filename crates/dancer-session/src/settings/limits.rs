@@ -9,6 +9,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const TEN_YEARS: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 const MAX_SIZE: usize = 16 << 20;
 const MAX_SESSIONS: usize = 1000;
+const MAX_CACHE: usize = 10_000_000;
 const MAX_PREFIX: usize = 64;
 
 /// A key, how to get its value, and the least and the greatest one.
@@ -72,6 +73,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Misfit> {
     }
     lifetimes(settings)?;
     max_sessions(settings.max_sessions)?;
+    cache(settings.cache)?;
     max_size(settings.max_size)?;
     class(&settings.class)?;
     prefix(&settings.prefix)
@@ -111,6 +113,16 @@ fn max_sessions(most: Option<usize>) -> Result<(), Misfit> {
         )),
         _ => Ok(()),
     }
+}
+
+fn cache(room: usize) -> Result<(), Misfit> {
+    if room <= MAX_CACHE {
+        return Ok(());
+    }
+    Err(Misfit::new(
+        "cache",
+        format!("is {room}, expected 0 (none) to {MAX_CACHE} sessions"),
+    ))
 }
 
 fn max_size(size: usize) -> Result<(), Misfit> {

@@ -50,6 +50,7 @@ pub(crate) trait ErasedStore: Send + Sync {
     fn enlist<'a>(&'a self, enlistment: Enlistment<'a>, by: Instant) -> Step<'a, Vec<String>>;
     fn delist<'a>(&'a self, index: &'a Key, member: &'a str, by: Instant) -> Step<'a, ()>;
     fn members<'a>(&'a self, index: &'a Key, by: Instant) -> Step<'a, Vec<String>>;
+    fn distrust(&self);
     fn place(&self) -> String;
 }
 
@@ -120,6 +121,10 @@ impl<S: Store> ErasedStore for S {
 
     fn members<'a>(&'a self, index: &'a Key, by: Instant) -> Step<'a, Vec<String>> {
         Box::pin(Store::members(self, index, by))
+    }
+
+    fn distrust(&self) {
+        Store::distrust(self);
     }
 
     fn place(&self) -> String {

@@ -11,8 +11,10 @@ mod names;
 mod reports;
 mod script;
 mod telling;
+mod tracking;
 mod upkeep;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,13 +26,16 @@ use self::fault::{Action, Fault, Outcome, Still};
 pub(crate) use self::line::Threads;
 use self::link::Link;
 use self::script::Script;
+use self::tracking::Tracking;
 use super::{Create, Destroy, Enlistment, Renew, Renewal, Replace, Store, Touch};
+use crate::cache::Cache;
 use crate::{Error, Key, Settings};
 
 /// A [`Store`] in Redis 6.2 or newer, over one connection that all sessions share.
 #[derive(Debug)]
 pub struct RedisStore {
     link: Link,
+    timeout: Duration,
     flush: Script,
     renew: Script,
     enlist: Script,
@@ -43,19 +48,48 @@ impl RedisStore {
     ///
     /// Settings without an address; a server that doesn't answer within `timeout`, or refuses.
     pub async fn connect(settings: &Settings) -> Result<Self, Error> {
-        Self::connect_with(settings, Threads::Allowed).await
+        Self::connect_with(settings, Threads::Allowed, None).await
     }
 
-    /// The same; `threads`: whether any may be started.
-    pub(crate) async fn connect_with(settings: &Settings, threads: Threads) -> Result<Self, Error> {
+    /// The same; `threads`: whether any may be started; `cache`: what is to forget keys that change.
+    pub(crate) async fn connect_with(
+        settings: &Settings,
+        threads: Threads,
+        cache: Option<&Arc<Cache>>,
+    ) -> Result<Self, Error> {
         let store = Self {
-            link: Link::new(settings, threads)?,
+            link: Link::new(settings, threads, cache.map(Tracking::of))?,
+            timeout: settings.timeout,
             flush: Script::new("flush", include_str!("flush.lua")),
             renew: Script::new("renew", include_str!("renew.lua")),
             enlist: Script::new("enlist", include_str!("enlist.lua")),
         };
         store.link.open(Instant::now() + settings.timeout).await?;
         Ok(store)
+    }
+
+    /// Whether the server would have told by now if a key that was read had changed: it has answered
+    /// something a moment ago.
+    pub(crate) fn hears(&self) -> bool {
+        self.link.hears(self.timeout)
+    }
+
+    /// Asks the server for a sign of life, as long as somebody has this store: while all reads come
+    /// from the cache, nobody else would notice that the line is dead.
+    pub(crate) fn listen(self: &Arc<Self>) {
+        let (store, pause) = (Arc::downgrade(self), self.timeout / 4);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(pause).await;
+                let Some(store) = store.upgrade() else {
+                    return;
+                };
+                if !store.link.hears(pause) {
+                    // Whatever comes of it, the link has seen it.
+                    drop(store.link.ping(Instant::now() + store.timeout).await);
+                }
+            }
+        });
     }
 
     /// A connection of its own, on which nothing that is done disturbs the sessions.
@@ -349,6 +383,10 @@ impl Store for RedisStore {
         let command = Command::new("ZRANGE", index).key(index).arg("0").arg("-1");
         let reply = self.read(&command, by).await?;
         texts(reply).ok_or_else(|| self.strange(&command))
+    }
+
+    fn distrust(&self) {
+        self.link.distrust();
     }
 
     fn place(&self) -> String {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisResult};
-use testbench::{Ending, Proxy, RedisServer};
+use testbench::{Ending, Fault, Proxy, RedisServer};
 
 use crate::ask;
 
@@ -101,4 +101,98 @@ async fn dropping_the_proxy_ends_its_connections() {
     let () = ask(&connection, "SET key 1").await.unwrap();
     drop(proxy);
     assert!(ask::<i64>(&connection, "GET key").await.is_err());
+}
+
+fn has(word: &'static str) -> impl Fn(&[u8]) -> bool {
+    move |request| {
+        let word = word.as_bytes();
+        request.windows(word.len()).any(|part| part == word)
+    }
+}
+
+#[tokio::test]
+async fn a_cut_is_at_its_byte_and_acts_only_when_the_request_is_whole() {
+    let (server, proxy) = bench().await;
+    proxy.watch(has("INCR"));
+    let () = ask(&connect(&proxy).await.unwrap(), "INCR key")
+        .await
+        .unwrap();
+    let (request, reply) = ("*2\r\n$4\r\nINCR\r\n$3\r\nkey\r\n".len(), ":1\r\n".len());
+    assert_eq!(proxy.lengths(), Some((request, reply)));
+    let cuts = (0..=request).map(Fault::CutRequest);
+    let cuts = cuts.chain((0..=reply).map(Fault::CutReply));
+    let mut expected = 1;
+    for (happened, cut) in cuts.enumerate() {
+        proxy.disturb(cut, has("INCR"), 1);
+        let connection = connect(&proxy).await.unwrap();
+        let answer = ask::<i64>(&connection, "INCR key").await;
+        let whole = cut == Fault::CutReply(reply);
+        assert_eq!(answer.is_ok(), whole, "{cut:?}");
+        assert_eq!(proxy.hits(), happened + 1, "{cut:?}");
+        assert!(ask::<i64>(&connection, "GET key").await.is_err(), "{cut:?}");
+        if !matches!(cut, Fault::CutRequest(length) if length < request) {
+            expected += 1;
+        }
+        let direct = server.connection().await;
+        // The server may need a moment to read what came before the end.
+        while ask::<i64>(&direct, "GET key").await.unwrap() < expected {}
+        assert_eq!(ask::<i64>(&direct, "GET key").await.unwrap(), expected);
+    }
+    proxy.disturb(Fault::CutRequest(request + 1), has("INCR"), 1);
+    let connection = connect(&proxy).await.unwrap();
+    assert!(ask::<i64>(&connection, "INCR key").await.is_ok());
+}
+
+#[tokio::test]
+async fn replies_come_malformed_twice_or_with_another() {
+    let (_server, proxy) = bench().await;
+    let () = ask(&connect(&proxy).await.unwrap(), "SET key 1")
+        .await
+        .unwrap();
+    proxy.delay(Duration::from_millis(100));
+    let answers = [
+        (Fault::Malform, None),
+        (Fault::Duplicate, Some("1")),
+        (Fault::Extra(b"+extra\r\n"), Some("extra")),
+    ];
+    for (fault, second) in answers {
+        proxy.disturb(fault, has("GET"), 1);
+        let connection = connect(&proxy).await.unwrap();
+        let get = ask::<String>(&connection, "GET key");
+        let ping = async {
+            // Not in one piece with the other, and before that is answered: what comes too much is
+            // taken for this one's.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            ask::<String>(&connection, "PING").await
+        };
+        let (get, ping) = tokio::join!(get, ping);
+        assert_eq!(get.is_ok(), second.is_some(), "{fault:?}");
+        assert_eq!(ping.ok().as_deref(), second, "{fault:?}");
+    }
+    assert_eq!(proxy.hits(), 3);
+}
+
+#[tokio::test]
+async fn one_byte_at_a_time_with_jitter_and_stalls_is_slow_and_whole() {
+    let (_server, proxy) = bench().await;
+    let value = "0123456789".repeat(100);
+    let connection = connect(&proxy).await.unwrap();
+    proxy.chop(true);
+    let () = ask(&connection, &format!("SET key {value}")).await.unwrap();
+    proxy.seed(3);
+    proxy.jitter(Duration::from_millis(2));
+    let seen: String = ask(&connection, "GET key").await.unwrap();
+    assert_eq!(seen, value);
+    proxy.chop(false);
+    proxy.split(true);
+    let seen: String = ask(&connection, "GET key").await.unwrap();
+    assert_eq!(seen, value);
+    proxy.split(false);
+    proxy.jitter(Duration::ZERO);
+    let stalled = Duration::from_millis(150);
+    proxy.stall(Some((1, stalled)));
+    let begun = Instant::now();
+    let () = ask(&connection, "GET key").await.unwrap();
+    assert!(begun.elapsed() >= 2 * stalled, "both ways");
+    proxy.stall(None);
 }

@@ -578,7 +578,7 @@ What every key begins with, in the native layout. Default: C<session:>.
 
 =back
 
-A key that is not known is ignored, with a warning that names the nearest one. So are empty values,
+A key that is not known, or that is for Rust applications alone (C<cache>), is ignored, with a warning. So are empty values,
 and 0 for C<server>, C<sock>, C<password> and C<expire>, which mean that the key is not set.
 
 The cookie has Dancer's own settings: C<session_name> (default C<dancer.session>), C<session_expires>,

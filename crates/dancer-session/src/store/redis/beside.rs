@@ -39,7 +39,7 @@ impl Beside {
         {
             return Ok(handle.insert(there).clone());
         }
-        let new = shared(client, threads, by).await?;
+        let new = shared(client, threads, None, by).await?;
         Ok(handle.insert(new).clone())
     }
 
@@ -68,7 +68,7 @@ impl Beside {
                 }
             }
         }
-        let new = Line::connect(client, threads, connected).await;
+        let new = Line::connect(client, threads, None, connected).await;
         let mut new = new.map_err(|error| Fault::NoConnection(error.to_string()))?;
         let reply = new.send(command, answered).await;
         let reply = reply.map_err(|error| lost(&error))?;

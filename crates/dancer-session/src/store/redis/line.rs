@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use super::names::OnThisThread;
+use super::tracking::Tracking;
 
 /// Whether an engine may start threads, and so have its work go on while nobody waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +35,14 @@ impl Line {
     pub(super) async fn connect(
         client: &Client,
         threads: Threads,
+        tracking: Option<&Tracking>,
         limit: Instant,
     ) -> RedisResult<Self> {
         match threads {
-            Threads::Allowed => Ok(Self::Shared(shared(client, threads, limit).await?)),
+            Threads::Allowed => {
+                let connection = shared(client, threads, tracking, limit).await?;
+                Ok(Self::Shared(connection))
+            }
             Threads::None => {
                 let here = Here::connect(client, limit)?;
                 Ok(Self::Here(Arc::new(Mutex::new(here))))
@@ -88,6 +93,7 @@ impl Line {
 pub(super) async fn shared(
     client: &Client,
     threads: Threads,
+    tracking: Option<&Tracking>,
     limit: Instant,
 ) -> RedisResult<MultiplexedConnection> {
     // Everything is waited for with our own deadlines: a second timer would only cost.
@@ -97,6 +103,9 @@ pub(super) async fn shared(
     if threads == Threads::None {
         config = config.set_dns_resolver(OnThisThread);
     }
+    if let Some(tracking) = tracking {
+        config = config.set_push_sender(tracking.listener());
+    }
     let made = timeout_at(limit.into(), async {
         let mut made = client
             .get_multiplexed_async_connection_with_config(&config)
@@ -104,6 +113,9 @@ pub(super) async fn shared(
         // A connection proves nothing yet: this finds the missing password, the server that
         // still starts, and whatever else listens there.
         redis::cmd("PING").query_async::<()>(&mut made).await?;
+        if let Some(tracking) = tracking {
+            tracking.begin(&mut made).await?;
+        }
         Ok(made)
     });
     made.await.unwrap_or_else(|_| Err(no_reply()))

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, Cmd, Value};
+use redis::{Client, Cmd, ConnectionInfo, ProtocolVersion, Value};
 use tokio::time::{sleep, timeout_at};
 
 use super::beside::Beside;
@@ -14,12 +14,15 @@ use super::command::Command;
 use super::fault::{Action, Fault, Outcome, words};
 use super::line::Threads;
 use super::telling::{Telling, summary};
+use super::tracking::Tracking;
 use super::upkeep::{Live, Upkeep};
 use crate::{Error, Settings};
 
 /// Sends commands over the shared connection.
 pub(super) struct Link {
     upkeep: Upkeep,
+    /// For connections besides the shared one.
+    client: Client,
     /// How many operations are under way.
     in_flight: AtomicUsize,
     /// For what is none of the sessions' business.
@@ -42,7 +45,12 @@ enum Hurry {
 }
 
 impl Link {
-    pub(super) fn new(settings: &Settings, threads: Threads) -> Result<Self, Error> {
+    /// `tracking`: who is to know when a key that was read has changed.
+    pub(super) fn new(
+        settings: &Settings,
+        threads: Threads,
+        tracking: Option<Tracking>,
+    ) -> Result<Self, Error> {
         let address = settings.address()?;
         let connection = settings.connection()?;
         let place = match connection.redis_settings().db() {
@@ -51,17 +59,30 @@ impl Link {
         };
         // An application that has chosen its own provider of cryptography keeps it.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let client = Client::open(connection).map_err(|error| {
-            Error::settings(format!(
-                "redis_session: {place} is no address to connect to"
-            ))
-            .because(error)
-        })?;
+        let open = |connection: ConnectionInfo| {
+            Client::open(connection).map_err(|error| {
+                Error::settings(format!(
+                    "redis_session: {place} is no address to connect to"
+                ))
+                .because(error)
+            })
+        };
+        let client = open(connection.clone())?;
+        let shared = match tracking {
+            None => client.clone(),
+            Some(_) => {
+                // The older protocol has no room for what nobody has asked for.
+                let newer = connection.redis_settings().clone();
+                let newer = newer.set_protocol(ProtocolVersion::RESP3);
+                open(connection.set_redis_settings(newer))?
+            }
+        };
         let telling = Telling {
             debug: settings.debug,
         };
         Ok(Self {
-            upkeep: Upkeep::new(client, place, settings.timeout, threads, telling),
+            upkeep: Upkeep::new(shared, place, settings.timeout, threads, tracking, telling),
+            client,
             in_flight: AtomicUsize::new(0),
             beside: Beside::default(),
         })
@@ -69,6 +90,26 @@ impl Link {
 
     pub(super) fn place(&self) -> &str {
         self.upkeep.place()
+    }
+
+    /// Whether the server has answered within so long a time.
+    pub(super) fn hears(&self, within: Duration) -> bool {
+        self.upkeep.hears(within)
+    }
+
+    /// Asks for a sign of life.
+    pub(super) async fn ping(&self, by: Instant) -> Result<(), Fault> {
+        let (live, sent) = (self.upkeep.live(by).await?, Instant::now());
+        let mut line = live.line.clone();
+        match line.send(&redis::cmd("PING"), by).await {
+            Ok(_) => self.upkeep.heard(&live),
+            Err(error) if error.is_timeout() => self.upkeep.lost(&live, &Fault::Silent, sent),
+            Err(error) => {
+                let fault = Fault::Broken(error.to_string());
+                self.upkeep.lost(&live, &fault, sent);
+            }
+        }
+        Ok(())
     }
 
     /// Makes the first connection.
@@ -186,9 +227,7 @@ impl Link {
 
     /// A connection besides the shared one, the same at each call as long as it answers.
     pub(super) async fn handle(&self, by: Instant) -> Result<MultiplexedConnection, Error> {
-        let made = self
-            .beside
-            .handle(self.upkeep.client(), self.upkeep.threads(), by);
+        let made = self.beside.handle(&self.client, self.upkeep.threads(), by);
         match timeout_at(by.into(), made).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(self.none_beside(&error.to_string())),
@@ -203,7 +242,7 @@ impl Link {
         command: &Cmd,
         moments: (Instant, Option<Instant>),
     ) -> Result<Value, Error> {
-        let (client, threads) = (self.upkeep.client(), self.upkeep.threads());
+        let (client, threads) = (&self.client, self.upkeep.threads());
         let sent = self.beside.send(client, threads, command, moments);
         let what = format!(
             "a command of the application's to Redis at {}",

@@ -21,6 +21,7 @@ use super::fault::{self, Action, Fault};
 use super::line::{Line, Threads};
 use super::reports::Reports;
 use super::telling::Telling;
+use super::tracking::Tracking;
 
 /// Looks after the connection. Its own task ends with it.
 pub(super) struct Upkeep(Arc<Inner>);
@@ -29,6 +30,8 @@ struct Inner {
     client: Client,
     place: String,
     threads: Threads,
+    /// Who is to know when a key has changed.
+    tracking: Option<Tracking>,
     telling: Telling,
     started: Instant,
     /// How long one operation may take.
@@ -82,6 +85,7 @@ impl Upkeep {
         place: String,
         timeout: Duration,
         threads: Threads,
+        tracking: Option<Tracking>,
         telling: Telling,
     ) -> Self {
         let current = Current {
@@ -95,6 +99,7 @@ impl Upkeep {
             client,
             place,
             threads,
+            tracking,
             telling,
             started: Instant::now(),
             timeout,
@@ -109,10 +114,6 @@ impl Upkeep {
 
     pub(super) fn place(&self) -> &str {
         &self.0.place
-    }
-
-    pub(super) fn client(&self) -> &Client {
-        &self.0.client
     }
 
     pub(super) fn threads(&self) -> Threads {
@@ -132,6 +133,19 @@ impl Upkeep {
             Threads::Allowed => self.0.wait_for_one(by).await,
             Threads::None => self.0.make_one(by).await,
         }
+    }
+
+    /// Whether the server has answered over the connection within so long a time.
+    pub(super) fn hears(&self, within: Duration) -> bool {
+        let current = self.0.current();
+        let Some(live) = &current.live else {
+            return false;
+        };
+        let silent = self
+            .0
+            .clock()
+            .saturating_sub(live.heard.load(Ordering::Relaxed));
+        u128::from(silent) < within.as_micros()
     }
 
     /// The server has answered over this connection.
@@ -176,6 +190,9 @@ impl Upkeep {
         current.replaced = Some(now);
         current.live = None;
         drop(current);
+        if let Some(tracking) = &self.0.tracking {
+            tracking.ended();
+        }
         self.0.keep_up();
     }
 
@@ -299,7 +316,7 @@ impl Inner {
     async fn attempt(&self, limit: Instant) {
         let started = Instant::now();
         let made = match self.next_client().await {
-            Ok(client) => Line::connect(&client, self.threads, limit).await,
+            Ok(client) => Line::connect(&client, self.threads, self.tracking.as_ref(), limit).await,
             Err(error) => Err(error),
         };
         self.telling.tell(started, || {
@@ -372,6 +389,10 @@ impl Inner {
         let taken = current
             .live
             .take_if(|live| number.is_none_or(|number| live.number == number));
+        drop(current);
+        if let (Some(_), Some(tracking)) = (&taken, &self.tracking) {
+            tracking.ended();
+        }
         taken.is_some()
     }
 

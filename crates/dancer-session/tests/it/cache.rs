@@ -1,0 +1,293 @@
+//! Sessions read from the cache: nothing is asked for, and nothing is read that the server has told to be
+//! old.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use dancer_session::{Clock, Flushed, Layout, Session, SessionEngine, Settings};
+use testbench::{Proxy, RedisServer};
+
+use crate::bench::{get, id};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn settings(server: &RedisServer, layout: Layout) -> Settings {
+    Settings {
+        sock: Some(server.sock().to_owned()),
+        layout,
+        cache: 1000,
+        ..Settings::default()
+    }
+}
+
+async fn stored(engine: &SessionEngine, n: u64) -> Session {
+    let session = engine.create().await.unwrap();
+    session.set("n", n).unwrap();
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    session
+}
+
+async fn read(engine: &SessionEngine, id: &str) -> Option<u64> {
+    let session = engine.retrieve(id).await.unwrap()?;
+    get(&session, "n")
+}
+
+async fn asked(server: &RedisServer, name: &str) -> u64 {
+    let commands = server.commands().await;
+    commands.as_map().get(name).copied().unwrap_or(0)
+}
+
+/// Waits until a read shows this; before that only `before` may be seen.
+async fn soon(engine: &SessionEngine, id: &str, before: Option<u64>, after: Option<u64>) {
+    let until = Instant::now() + 2 * SECOND;
+    loop {
+        let seen = read(engine, id).await;
+        if seen == after {
+            return;
+        }
+        assert_eq!(seen, before);
+        assert!(Instant::now() < until, "no word came");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_read_costs_nothing_to_read_again() {
+    let server = RedisServer::start();
+    for layout in [Layout::Native, Layout::Dancer] {
+        let engine = SessionEngine::init(settings(&server, layout))
+            .await
+            .unwrap();
+        let session = stored(&engine, 7).await;
+        assert_eq!(read(&engine, &id(&session)).await, Some(7));
+        let before = server.commands().await;
+        for _ in 0..1000 {
+            assert_eq!(read(&engine, &id(&session)).await, Some(7));
+        }
+        assert_eq!(server.commands().await.since(&before).total(), 0);
+        let fresh = engine.retrieve_fresh(&id(&session)).await.unwrap().unwrap();
+        assert_eq!(get(&fresh, "n"), Some(7));
+        // `GET` and `PTTL` in one round trip.
+        assert_eq!(server.commands().await.since(&before).total(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_another_process_does_is_seen_when_the_word_has_come() {
+    let server = RedisServer::start();
+    for layout in [Layout::Native, Layout::Dancer] {
+        let engine = SessionEngine::init(settings(&server, layout))
+            .await
+            .unwrap();
+        let other = SessionEngine::init(settings(&server, layout))
+            .await
+            .unwrap();
+        let session = stored(&engine, 1).await;
+        let id = id(&session);
+        for n in 2..50 {
+            assert_eq!(read(&engine, &id).await, Some(n - 1));
+            let theirs = other.retrieve_fresh(&id).await.unwrap().unwrap();
+            theirs.set("n", n).unwrap();
+            assert_eq!(theirs.flush().await.unwrap(), Flushed::Stored);
+            soon(&engine, &id, Some(n - 1), Some(n)).await;
+        }
+        let theirs = other.retrieve_fresh(&id).await.unwrap().unwrap();
+        theirs.renew();
+        assert_eq!(theirs.flush().await.unwrap(), Flushed::Renewed);
+        soon(&engine, &id, Some(49), None).await;
+        let new = theirs.id().unwrap().as_str().to_owned();
+        assert_eq!(read(&engine, &new).await, Some(49));
+        theirs.destroy();
+        assert_eq!(theirs.flush().await.unwrap(), Flushed::Destroyed);
+        soon(&engine, &new, Some(49), None).await;
+        assert!(engine.retrieve(&new).await.unwrap().unwrap().is_ended());
+    }
+}
+
+#[tokio::test]
+async fn what_this_process_does_is_seen_at_once() {
+    let server = RedisServer::start();
+    for layout in [Layout::Native, Layout::Dancer] {
+        let engine = SessionEngine::init(settings(&server, layout))
+            .await
+            .unwrap();
+        let session = stored(&engine, 1).await;
+        let first = id(&session);
+        for n in 2..200 {
+            let ours = engine.retrieve(&first).await.unwrap().unwrap();
+            ours.set("n", n).unwrap();
+            assert_eq!(ours.flush().await.unwrap(), Flushed::Stored);
+            assert_eq!(read(&engine, &first).await, Some(n));
+        }
+        let ours = engine.retrieve(&first).await.unwrap().unwrap();
+        ours.renew();
+        ours.set_owner("user:42").unwrap();
+        assert_eq!(ours.flush().await.unwrap(), Flushed::Renewed);
+        let second = id(&ours);
+        assert!(engine.retrieve(&first).await.unwrap().unwrap().is_ended());
+        assert_eq!(read(&engine, &second).await, Some(199));
+        assert_eq!(engine.destroy_all("user:42").await.unwrap(), 1);
+        assert!(engine.retrieve(&second).await.unwrap().unwrap().is_ended());
+    }
+}
+
+/// Readers and writers of four processes at once: what one of them reads never goes back, and no
+/// update is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r12_what_is_read_never_goes_back() {
+    let server = RedisServer::start();
+    let mut slow = settings(&server, Layout::Native);
+    slow.timeout = 20 * SECOND;
+    let engine = SessionEngine::init(slow.clone()).await.unwrap();
+    let id = Arc::new(id(&stored(&engine, 0).await));
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        let engine = SessionEngine::init(slow.clone()).await.unwrap();
+        for _ in 0..4 {
+            let (engine, id) = (engine.clone(), Arc::clone(&id));
+            tasks.push(tokio::spawn(async move {
+                let mut last = 0;
+                for turn in 0..300 {
+                    let session = engine.retrieve(&id).await.unwrap().unwrap();
+                    let seen = get(&session, "n").unwrap();
+                    assert!(seen >= last, "{seen} after {last}");
+                    last = seen;
+                    if turn % 10 == 0 {
+                        session
+                            .update("n", |n: Option<u64>| n.unwrap() + 1)
+                            .unwrap();
+                        assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+                        last = last.max(get(&session, "n").unwrap());
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }));
+        }
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let fresh = engine.retrieve_fresh(&id).await.unwrap().unwrap();
+    assert_eq!(get(&fresh, "n"), Some(16 * 30));
+}
+
+#[tokio::test]
+async fn an_emptied_database_empties_the_cache() {
+    let server = RedisServer::start();
+    let engine = SessionEngine::init(settings(&server, Layout::Native))
+        .await
+        .unwrap();
+    let session = id(&stored(&engine, 1).await);
+    assert_eq!(read(&engine, &session).await, Some(1));
+    let mut connection = server.connection().await;
+    let () = redis::cmd("FLUSHDB")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    soon(&engine, &session, Some(1), None).await;
+}
+
+#[tokio::test]
+async fn a_lost_connection_empties_the_cache() {
+    let server = RedisServer::start();
+    let engine = SessionEngine::init(settings(&server, Layout::Native))
+        .await
+        .unwrap();
+    let other = SessionEngine::init(Settings {
+        cache: 0,
+        ..settings(&server, Layout::Native)
+    });
+    let other = other.await.unwrap();
+    let session = id(&stored(&engine, 1).await);
+    assert_eq!(read(&engine, &session).await, Some(1));
+    // What changes from now on is told to nobody.
+    let mut connection = server.connection().await;
+    let mut kill = redis::cmd("CLIENT");
+    kill.arg("KILL")
+        .arg("TYPE")
+        .arg("normal")
+        .arg("SKIPME")
+        .arg("yes");
+    let killed: u64 = kill.query_async(&mut connection).await.unwrap();
+    assert!(killed >= 2);
+    let theirs = other.retrieve(&session).await.unwrap().unwrap();
+    theirs.set("n", 2).unwrap();
+    assert_eq!(theirs.flush().await.unwrap(), Flushed::Stored);
+    soon(&engine, &session, Some(1), Some(2)).await;
+    // And it keeps again.
+    assert_eq!(read(&engine, &session).await, Some(2));
+    let before = asked(&server, "get").await;
+    assert_eq!(read(&engine, &session).await, Some(2));
+    assert_eq!(asked(&server, "get").await, before);
+}
+
+#[tokio::test]
+async fn a_line_that_says_nothing_is_not_believed() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(&server).await;
+    let settings = Settings {
+        sock: None,
+        server: Some(proxy.url()),
+        timeout: Duration::from_millis(400),
+        ..settings(&server, Layout::Native)
+    };
+    let engine = SessionEngine::init(settings).await.unwrap();
+    let session = id(&stored(&engine, 1).await);
+    assert_eq!(read(&engine, &session).await, Some(1));
+    // It stays in use while nothing happens but signs of life.
+    tokio::time::sleep(SECOND).await;
+    let before = asked(&server, "get").await;
+    assert_eq!(read(&engine, &session).await, Some(1));
+    assert_eq!(asked(&server, "get").await, before);
+    proxy.black_hole(true);
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    let error = engine.retrieve(&session).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
+    proxy.black_hole(false);
+}
+
+#[tokio::test]
+async fn rule_4_11_the_limits_hold_in_the_cache_too() {
+    let server = RedisServer::start();
+    let now = Arc::new(Mutex::new(SystemTime::now()));
+    let shown = Arc::clone(&now);
+    let settings = Settings {
+        expire: 60 * SECOND,
+        lifetime: Some(100 * SECOND),
+        ..settings(&server, Layout::Native)
+    };
+    let builder =
+        SessionEngine::builder(settings).clock(Clock::new(move || *shown.lock().unwrap()));
+    let engine = builder.init().await.unwrap();
+    let pass = |time| *now.lock().unwrap() += time;
+    let session = id(&stored(&engine, 1).await);
+    assert_eq!(read(&engine, &session).await, Some(1));
+    let touches = || asked(&server, "pexpire");
+    // One touch in a tenth of the idle limit, however many uses.
+    let before = touches().await;
+    for _ in 0..20 {
+        pass(SECOND);
+        assert_eq!(read(&engine, &session).await, Some(1));
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(touches().await - before, 3);
+    // Nobody has used it: it has ended here, whatever the server still has.
+    pass(61 * SECOND);
+    let gets = asked(&server, "get").await;
+    let _ = engine.retrieve(&session).await.unwrap();
+    assert_eq!(asked(&server, "get").await, gets + 1, "it was asked for");
+    // Past the absolute limit it is none, also where the cache has it.
+    pass(30 * SECOND);
+    assert_eq!(read(&engine, &session).await, None);
+}
+
+#[tokio::test]
+async fn a_cache_is_no_setting_without_threads() {
+    let server = RedisServer::start();
+    let builder = SessionEngine::builder(settings(&server, Layout::Dancer));
+    let error = builder.without_threads().init().await.unwrap_err();
+    assert!(
+        error.is_settings() && error.to_string().contains("cache"),
+        "{error}"
+    );
+}

@@ -1,0 +1,208 @@
+//! R34: a reply reaches the request that it belongs to, whatever happened to others before it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use dancer_session::{Error, Flushed, SessionEngine, Settings};
+use testbench::{Dice, Fault, Proxy, RedisServer};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::dropped::after_polls;
+use super::scene::{long, seeds};
+use crate::bench::id;
+
+const TASKS: u64 = 64;
+const SESSIONS: u64 = 64;
+
+/// Sessions that each know their own number.
+struct Numbered {
+    engine: SessionEngine,
+    ids: Vec<String>,
+    proxy: Proxy,
+    /// How requests have ended.
+    ends: [AtomicUsize; 4],
+    _server: RedisServer,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Right,
+    Unavailable,
+    /// The reply was that of another request.
+    Wrong,
+    Dropped,
+}
+
+impl Numbered {
+    async fn new(timeout: Duration) -> Arc<Self> {
+        let server = RedisServer::start();
+        let proxy = Proxy::to(&server).await;
+        let direct = Settings {
+            sock: Some(server.sock().to_owned()),
+            ..Settings::default()
+        };
+        let direct = SessionEngine::init(direct).await.unwrap();
+        let mut ids = Vec::new();
+        for number in 0..SESSIONS {
+            let session = direct.anonymous();
+            session.set("number", number).unwrap();
+            assert_eq!(session.flush().await.unwrap(), Flushed::Created);
+            ids.push(id(&session));
+        }
+        let settings = Settings {
+            server: Some(proxy.url()),
+            timeout,
+            ..Settings::default()
+        };
+        let engine = loop {
+            if let Ok(engine) = SessionEngine::init(settings.clone()).await {
+                break engine;
+            }
+        };
+        Arc::new(Self {
+            engine,
+            ids,
+            proxy,
+            ends: Default::default(),
+            _server: server,
+        })
+    }
+
+    /// Reads a session, and now and then writes into it and looks again.
+    async fn request(&self, number: u64, write: bool) -> End {
+        match self.try_request(number, write).await {
+            Ok(true) => End::Right,
+            Ok(false) => End::Wrong,
+            Err(error) if error.is_unavailable() => End::Unavailable,
+            // Noticed, but it was there.
+            Err(_) => End::Wrong,
+        }
+    }
+
+    async fn try_request(&self, number: u64, write: bool) -> Result<bool, Error> {
+        let Some(session) = self.engine.retrieve(&self.ids[number as usize]).await? else {
+            return Ok(false);
+        };
+        if write {
+            session.set("written", number).unwrap();
+            if session.flush().await? != Flushed::Stored {
+                return Ok(false);
+            }
+        }
+        let written = session.get::<u64>("written")?.unwrap_or(number);
+        let shown = session.get::<u64>("number")?;
+        Ok(shown == Some(number) && written == number)
+    }
+
+    fn note(&self, end: End) {
+        self.ends[end as usize].fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn count(&self, end: End) -> usize {
+        self.ends[end as usize].load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r34_no_reply_reaches_another_request_when_others_are_dropped_or_late() {
+    for seed in seeds() {
+        let numbered = Numbered::new(Duration::from_millis(150)).await;
+        eprintln!("R34: seed {seed}");
+        numbered.proxy.seed(seed);
+        numbered.proxy.split(true);
+        numbered.proxy.jitter(Duration::from_micros(500));
+        // Longer than an operation may take.
+        let stall = Duration::from_millis(200);
+        numbered.proxy.stall(Some((2_000, stall)));
+        let (operations, time) = match long() {
+            true => (10_000_000, Duration::from_secs(8 * 60 * 60)),
+            false => (200_000, Duration::from_secs(10)),
+        };
+        let each = operations / TASKS;
+        let begun = Instant::now();
+        let mut tasks = JoinSet::new();
+        for task in 0..TASKS {
+            let numbered = Arc::clone(&numbered);
+            tasks.spawn(async move {
+                let mut dice = Dice::new(seed * 1_000 + task);
+                for _ in 0..each {
+                    if begun.elapsed() > time {
+                        return;
+                    }
+                    let request = numbered.request(dice.below(SESSIONS), dice.percent(10));
+                    let end = match dice.below(100) {
+                        0..20 => after_polls(dice.below(4), request).await,
+                        20..25 => {
+                            let patience = Duration::from_micros(dice.below(3_000));
+                            timeout(patience, request).await.ok()
+                        }
+                        _ => Some(request.await),
+                    };
+                    numbered.note(end.unwrap_or(End::Dropped));
+                }
+            });
+        }
+        tasks.join_all().await;
+        let ends = [End::Right, End::Unavailable, End::Wrong, End::Dropped];
+        let ends: Vec<_> = ends.map(|end| (end, numbered.count(end))).into();
+        let all: usize = ends.iter().map(|(_, count)| count).sum();
+        let line = format!(
+            "R34, seed {seed}: {all} operations of {operations} in {:.0?}: {ends:?}",
+            begun.elapsed()
+        );
+        eprintln!("{line}");
+        assert_eq!(numbered.count(End::Wrong), 0, "{line}");
+        for end in [End::Right, End::Unavailable, End::Dropped] {
+            assert!(numbered.count(end) > 50, "{line}");
+        }
+    }
+}
+
+/// A server, or what stands before it, that does not keep to the protocol. What is wrong is an
+/// error, and a moment later all is well again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r34_replies_that_are_broken_are_errors_and_end_their_connection() {
+    let faults = [
+        Fault::Malform,
+        Fault::CutReply(5),
+        Fault::Duplicate,
+        Fault::Extra(b"$5\r\nextra\r\n"),
+        Fault::Extra(b":1\r\n"),
+        Fault::Extra(b"+OK\r\n"),
+        Fault::Extra(b"-ERR extra\r\n"),
+    ];
+    let mut seen = BTreeMap::new();
+    for fault in faults {
+        let numbered = Numbered::new(Duration::from_secs(5)).await;
+        // Requests that follow each other closely, so that a reply too much is taken for another's.
+        numbered.proxy.delay(Duration::from_millis(5));
+        let count = AtomicUsize::new(0);
+        let every_20th = move |_: &[u8]| count.fetch_add(1, Ordering::SeqCst) % 20 == 19;
+        numbered.proxy.disturb(fault, every_20th, 5);
+        let mut wrong = 0;
+        for round in 0..40 {
+            let requests = (0..8).map(|number| {
+                let numbered = Arc::clone(&numbered);
+                tokio::spawn(async move {
+                    // Each on its own: what comes in one piece has one fate.
+                    sleep(Duration::from_millis(number)).await;
+                    numbered.request((round + number) % SESSIONS, false).await
+                })
+            });
+            for request in requests.collect::<Vec<_>>() {
+                wrong += usize::from(request.await.unwrap() == End::Wrong);
+            }
+        }
+        assert_eq!(numbered.proxy.hits(), 5, "{fault:?}");
+        numbered.proxy.delay(Duration::ZERO);
+        for number in 0..SESSIONS {
+            let end = numbered.request(number, false).await;
+            assert_eq!(end, End::Right, "{fault:?}: afterwards all is well");
+        }
+        seen.insert(format!("{fault:?}"), wrong);
+    }
+    eprintln!("R34, replies that were noticed to be another's: {seen:?}");
+}
