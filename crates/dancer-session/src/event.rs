@@ -100,6 +100,11 @@ pub(crate) fn unreadable(session: impl Display, error: &Error) {
     tracing::error!(%session, %error, "unreadable");
 }
 
+/// The store gave the payload of another session than the one that was asked for.
+pub(crate) fn payload_of_another(session: impl Display) {
+    tracing::error!(%session, "payload_of_another");
+}
+
 /// What was done to a session was never flushed: `what` it was.
 pub(crate) fn left_behind(session: Option<impl Display>, what: &str) {
     let session = session.map(|session| session.to_string());

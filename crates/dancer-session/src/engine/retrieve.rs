@@ -125,7 +125,7 @@ impl SessionEngine {
         if !found.as_ref().is_some_and(is_of_another) {
             return Ok(found);
         }
-        tracing::error!(session = %key.fingerprint(), "payload_of_another");
+        event::payload_of_another(key);
         self.0.store.distrust();
         self.read(key).await
     }
