@@ -140,7 +140,12 @@ impl Link {
     ) -> Result<Value, Failure> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let mut live = self.live(by).await?;
+            let there = self.current().live.clone();
+            let mut live = match there {
+                Some(live) => live,
+                // Apart, because all that making a connection may take is large.
+                None => Box::pin(self.live(by)).await?,
+            };
             let started = Instant::now();
             let reply = match hurry {
                 Hurry::Yes => live.line.send(command.cmd(), by).await,
