@@ -20,6 +20,7 @@ pub struct Error {
 enum Kind {
     Settings,
     NotApplied,
+    Misconfigured,
     Unknown,
     Unreadable,
     Refused,
@@ -44,6 +45,10 @@ impl Error {
     /// Something is stored under the key that this engine can't read, and will not overwrite.
     pub fn unreadable(message: impl Into<String>) -> Self {
         Self::new(Kind::Unreadable, message)
+    }
+
+    pub(crate) fn misconfigured(message: impl Into<String>) -> Self {
+        Self::new(Kind::Misconfigured, message)
     }
 
     pub(crate) fn settings(message: impl Into<String>) -> Self {
@@ -81,7 +86,17 @@ impl Error {
     /// The store could not be asked or did not answer within `timeout`. Answer 503; assume nothing
     /// about the session, leave the cookie alone.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self.kind, Kind::NotApplied | Kind::Unknown)
+        matches!(
+            self.kind,
+            Kind::NotApplied | Kind::Misconfigured | Kind::Unknown
+        )
+    }
+
+    /// Also [`is_unavailable`](Self::is_unavailable), and waiting won't help: the server does not let
+    /// the user in, or do what sessions need. The log has it as `misconfigured`, once a minute and not
+    /// with every request.
+    pub fn is_misconfigured(&self) -> bool {
+        self.kind == Kind::Misconfigured
     }
 
     /// Also [`is_unavailable`](Self::is_unavailable), and this change may or may not be stored.

@@ -1,7 +1,8 @@
 //! What the tests run on: redis servers of their own, and a network that fails on demand.
 //!
 //! [`RedisServer`] is a real `redis-server` that lives as long as its test and no longer;
-//! [`Proxy`] stands between a client and such a server and breaks what passes.
+//! [`Proxy`] stands between a client and such a server and breaks what passes; [`Substitute`] answers
+//! in its place.
 //! [`DancerApp`] is a Dancer application, in Perl, whose sessions live in such a server, with
 //! [`Gate`]s that hold its requests, and [`Visitor`] asks it and others. [`Chromium`] is a real
 //! browser. Everything here panics, in words, when the bench itself does not work: a test could do
@@ -17,6 +18,7 @@ mod inspection;
 mod monitor;
 mod proxy;
 mod server;
+mod substitute;
 mod supervisor;
 mod visitor;
 mod wire;
@@ -28,4 +30,5 @@ pub use gate::Gate;
 pub use monitor::Monitor;
 pub use proxy::Proxy;
 pub use server::{Ending, RedisServer};
+pub use substitute::{Say, Substitute};
 pub use visitor::{Answer, Visitor};

@@ -88,7 +88,7 @@ impl<'a> Attempt<'a> {
                     Newer::Own(read) => return Ok(self.stored(&base, Some(read))),
                     Newer::Ended => return self.after_all(&base).await,
                 },
-                Err(error) => self.doubt.again(error)?,
+                Err(error) => self.doubt.again(error).await?,
             }
             if Instant::now() >= self.by {
                 return Err(self.out_of_time());

@@ -84,7 +84,7 @@ impl SessionEngine {
         let ttl = self.time_left(document).max(Duration::from_millis(1));
         loop {
             match self.0.store.create(key, payload, ttl, by).await {
-                Err(error) => doubt.again(error)?,
+                Err(error) => doubt.again(error).await?,
                 Ok(Create::Exists) if doubt.unsure => {
                     let there = self.0.store.peek(key, by).await;
                     let there = there.map_err(|error| doubt.report(error))?;

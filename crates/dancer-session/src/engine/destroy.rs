@@ -29,7 +29,7 @@ impl SessionEngine {
         let mut doubt = Doubt::until(by);
         loop {
             match self.put_stub(&key, &there, &stub, ttl, by).await {
-                Err(error) => doubt.again(error)?,
+                Err(error) => doubt.again(error).await?,
                 Ok(Put::Nothing) => {
                     self.delist_later(&key, owned.as_deref());
                     return Ok(true);

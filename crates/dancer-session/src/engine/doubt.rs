@@ -1,7 +1,9 @@
 //! When the store does not say what became of a change, it is asked again with the same change,
 //! which can tell its own work from that of others.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
 
 use crate::Error;
 
@@ -9,17 +11,30 @@ use crate::Error;
 pub(super) struct Doubt {
     by: Instant,
     pub(super) unsure: bool,
+    pause: Duration,
 }
+
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 impl Doubt {
     pub(super) fn until(by: Instant) -> Self {
-        Self { by, unsure: false }
+        Self {
+            by,
+            unsure: false,
+            pause: Duration::ZERO,
+        }
     }
 
-    /// After an error: returns if it is worth asking again, else what to report.
-    pub(super) fn again(&mut self, error: Error) -> Result<(), Error> {
-        if error.is_unknown() && Instant::now() < self.by {
+    /// After an error: returns if it is worth asking again, else what to report. After the first
+    /// time not at once: some faults come back as fast as they are asked for.
+    pub(super) async fn again(&mut self, error: Error) -> Result<(), Error> {
+        if error.is_unknown() && Instant::now() + self.pause < self.by {
             self.unsure = true;
+            if !self.pause.is_zero() {
+                sleep(self.pause).await;
+            }
+            self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             return Ok(());
         }
         Err(self.report(error))

@@ -210,7 +210,7 @@ impl SessionEngine {
             match self.0.store.enlist(enlistment, by).await {
                 Ok(others) => return Ok(others.into_iter().map(Member::from_text).collect()),
                 // Twice does no harm, and the session is not touched yet.
-                Err(error) => doubt.again(error)?,
+                Err(error) => doubt.again(error).await?,
             }
         }
     }

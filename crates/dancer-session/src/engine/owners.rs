@@ -132,7 +132,7 @@ impl SessionEngine {
         let mut doubt = Doubt::until(by);
         loop {
             match self.replace(&key, &there, &stub, ttl, by).await {
-                Err(error) => doubt.again(error)?,
+                Err(error) => doubt.again(error).await?,
                 Ok(Replace::Gone) => return Ok(Ending::Before),
                 Ok(Replace::Replaced) => {
                     event::destroyed_by_owner(&key);

@@ -152,7 +152,7 @@ impl SessionEngine {
         loop {
             match self.replace(key, payload, &dated, ttl, by).await {
                 // Asked again, a refusal brings what is there: our own work, if it was done.
-                Err(error) => doubt.again(error)?,
+                Err(error) => doubt.again(error).await?,
                 Ok(Replace::Replaced) => return Ok(Dated::Read(dated, document)),
                 Ok(Replace::Changed(newer)) => return Ok(Dated::Changed(newer)),
                 Ok(Replace::Gone) => return Ok(Dated::Gone),

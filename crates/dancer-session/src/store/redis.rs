@@ -1,22 +1,28 @@
-//! Payloads in Redis. Each step of the contract is one command or one script; the connection is
-//! the business of [`link`].
+//! Payloads in Redis. Each step of the contract is one command or one script; faults and the
+//! connection are the business of [`link`].
 
 mod beside;
+mod circuit;
 mod command;
+mod fault;
 mod line;
 mod link;
 mod names;
+mod reports;
 mod script;
+mod telling;
+mod upkeep;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, ServerError, Value};
+use redis::{Cmd, Value};
 
 use self::command::Command;
+use self::fault::{Action, Fault, Outcome};
 pub(crate) use self::line::Threads;
-use self::link::{Failure, Link, words};
+use self::link::Link;
 use self::script::Script;
 use super::{Create, Destroy, Enlistment, Renew, Renewal, Replace, Store, Touch};
 use crate::{Error, Key, Settings};
@@ -66,32 +72,39 @@ impl RedisStore {
         self.link.send_beside(command, moments).await
     }
 
-    /// Asks for something. Asking twice does no harm, so a lost reply is asked for again.
-    async fn read(&self, command: &Command<'_>, by: Instant) -> Result<Value, Error> {
+    /// Asks for something. Asking twice does no harm, so after a fault of the connection it is asked
+    /// for again.
+    async fn ask(&self, command: &Command<'_>, by: Instant) -> Result<Value, Fault> {
         loop {
             match self.link.send(command, by).await {
-                Err(Failure::Lost(_)) if Instant::now() < by => {}
-                // Whether or not it was carried out, it has changed nothing.
-                Err(Failure::Lost(cause)) => {
-                    return Err(self.error(command, Failure::NotSent(cause)));
+                Err(fault) if fault.row().action == Action::Reconnect => {
+                    if fault.is_answer() || Instant::now() >= by {
+                        return Err(fault);
+                    }
                 }
-                answer => return answer.map_err(|failure| self.error(command, failure)),
+                answer => return answer,
             }
         }
+    }
+
+    async fn read(&self, command: &Command<'_>, by: Instant) -> Result<Value, Error> {
+        let answer = self.ask(command, by).await;
+        answer.map_err(|fault| self.unread(command, &fault))
     }
 
     /// Asks for something together with what is asked for next.
     async fn read_ahead(&self, command: &Command<'_>, by: Instant) -> Result<Value, Error> {
         match self.link.send_ahead(command, by).await {
-            Err(Failure::Lost(_)) => self.read(command, by).await,
-            answer => answer.map_err(|failure| self.error(command, failure)),
+            Err(fault) if fault.row().action == Action::GiveUp => Err(self.unread(command, &fault)),
+            Err(_) => self.read(command, by).await,
+            Ok(value) => Ok(value),
         }
     }
 
     /// Changes something. Whether it happened when the reply is lost, the engine finds out.
     async fn change(&self, command: &Command<'_>, by: Instant) -> Result<Value, Error> {
         let answer = self.link.send(command, by).await;
-        answer.map_err(|failure| self.error(command, failure))
+        answer.map_err(|fault| self.error(command, &fault))
     }
 
     /// Runs a script by its hash, and whole if the server has forgotten it.
@@ -104,33 +117,53 @@ impl RedisStore {
     ) -> Result<Value, Error> {
         let command = arguments(script.by_hash(keys));
         match self.link.send(&command, by).await {
-            Err(Failure::Refused(error)) if error.code() == "NOSCRIPT" => {
+            Err(fault) if fault.row().action == Action::AgainWhole => {
                 self.change(&arguments(script.whole(keys)), by).await
             }
-            answer => answer.map_err(|failure| self.error(&command, failure)),
+            answer => answer.map_err(|fault| self.error(&command, &fault)),
         }
     }
 
-    fn error(&self, command: &Command<'_>, failure: Failure) -> Error {
-        let what = format!("{command} at {}", self.link.place());
-        match failure {
-            Failure::NotSent(cause) => Error::not_applied(format!("{what}: {cause}")),
-            Failure::Lost(cause) => Error::unknown(format!("{what}: {cause}")),
-            Failure::Refused(error) if is_of_another_type(&error) => Error::unreadable(format!(
-                "{what}: the key holds no string, so no session; it was left as it is"
-            )),
-            Failure::Refused(error) => {
-                Error::not_applied(format!("{what}: the server refused: {}", words(&error)))
-            }
+    /// What a fault means to who wanted to read: whatever has become of the command, it has changed
+    /// nothing.
+    fn unread(&self, command: &Command<'_>, fault: &Fault) -> Error {
+        match fault.row().outcome {
+            Outcome::NotApplied => self.error(command, fault),
+            Outcome::Unknown => Error::not_applied(self.words(command, fault)),
+        }
+    }
+
+    /// What a fault means to who wanted to change something.
+    fn error(&self, command: &Command<'_>, fault: &Fault) -> Error {
+        let words = self.words(command, fault);
+        if fault.is_of_another_type() {
+            return Error::unreadable(format!(
+                "{words}; the key holds no session, and was left as it is"
+            ));
+        }
+        let row = fault.row();
+        match row.outcome {
+            Outcome::NotApplied if row.misconfigured => Error::misconfigured(words),
+            Outcome::NotApplied => Error::not_applied(words),
+            Outcome::Unknown => Error::unknown(words),
+        }
+    }
+
+    fn words(&self, command: &Command<'_>, fault: &Fault) -> String {
+        format!("{command} at {}: {fault}", self.link.place())
+    }
+
+    fn payload(&self, command: &Command<'_>, value: Value) -> Result<Option<Bytes>, Error> {
+        match value {
+            Value::BulkString(payload) => Ok(Some(payload.into())),
+            Value::Nil => Ok(None),
+            _ => Err(self.strange(command)),
         }
     }
 
     fn strange(&self, command: &Command<'_>) -> Error {
         self.link.distrust();
-        let place = self.link.place();
-        Error::unknown(format!(
-            "{command} at {place}: an answer that this command never gets"
-        ))
+        self.error(command, &Fault::Strange)
     }
 }
 
@@ -141,17 +174,20 @@ impl Store for RedisStore {
         ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Option<Bytes>, Error> {
-        let command = match ttl {
-            Some(ttl) => Command::new("GETEX", key)
-                .key(key)
-                .arg("PX")
-                .milliseconds(ttl),
-            None => Command::new("GET", key).key(key),
+        let get = Command::new("GET", key).key(key);
+        let Some(ttl) = ttl else {
+            return self.payload(&get, self.read(&get, by).await?);
         };
-        match self.read(&command, by).await? {
-            Value::BulkString(payload) => Ok(Some(payload.into())),
-            Value::Nil => Ok(None),
-            _ => Err(self.strange(&command)),
+        let command = Command::new("GETEX", key).key(key).arg("PX");
+        let command = command.milliseconds(ttl).or_gentler();
+        match self.ask(&command, by).await {
+            // It can't be extended; that is no reason not to read it.
+            Err(fault) if fault.row().spares_reads => {
+                self.link.reading_goes_on(&fault);
+                self.payload(&get, self.read(&get, by).await?)
+            }
+            Err(fault) => Err(self.unread(&command, &fault)),
+            Ok(value) => self.payload(&command, value),
         }
     }
 
@@ -255,7 +291,7 @@ impl Store for RedisStore {
     async fn touch(&self, key: &Key, ttl: Duration, by: Instant) -> Result<Touch, Error> {
         let command = Command::new("PEXPIRE", key).key(key).milliseconds(ttl);
         let reply = self.link.send_ahead(&command, by).await;
-        match reply.map_err(|failure| self.error(&command, failure))? {
+        match reply.map_err(|fault| self.error(&command, &fault))? {
             Value::Int(1) => Ok(Touch::Touched),
             Value::Int(0) => Ok(Touch::Gone),
             _ => Err(self.strange(&command)),
@@ -302,7 +338,7 @@ impl Store for RedisStore {
         let command = Command::new("ZREM", index).key(index);
         let command = command.payload(member.as_bytes());
         let reply = self.link.send_ahead(&command, by).await;
-        match reply.map_err(|failure| self.error(&command, failure))? {
+        match reply.map_err(|fault| self.error(&command, &fault))? {
             Value::Int(0 | 1) => Ok(()),
             _ => Err(self.strange(&command)),
         }
@@ -332,12 +368,6 @@ fn texts(reply: Value) -> Option<Vec<String>> {
         _ => None,
     };
     values.into_iter().map(text).collect()
-}
-
-/// Inside a script, Redis before 7.0 wraps the error into one of its own.
-fn is_of_another_type(error: &ServerError) -> bool {
-    const CODE: &str = "WRONGTYPE";
-    error.code() == CODE || error.details().is_some_and(|words| words.contains(CODE))
 }
 
 /// What `PTTL` answers for a key that isn't there.

@@ -3,6 +3,7 @@
 
 // A test says what it expects by failing.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::print_stdout, reason = "what is measured is printed")]
 #![allow(missing_docs, reason = "the names of tests say what they hold")]
 
 mod adopt;
@@ -21,4 +22,5 @@ mod races;
 mod secrets;
 mod settings;
 mod stepwise;
+mod told;
 mod watched;

@@ -8,8 +8,8 @@ use redis::{Client, Cmd, RedisError, RedisResult, Value};
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
+use super::fault::Fault;
 use super::line::{Line, Threads, shared};
-use super::link::Failure;
 
 /// Each is made when it is first asked for.
 #[derive(Default)]
@@ -51,10 +51,10 @@ impl Beside {
         threads: Threads,
         command: &Cmd,
         (connected, answered): (Instant, Option<Instant>),
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, Fault> {
         let answered = answered.unwrap_or_else(|| Instant::now() + FOREVER);
         let Ok(mut line) = timeout_at(answered.into(), self.line.lock()).await else {
-            return Err(Failure::NotSent(
+            return Err(Fault::NoConnection(
                 "another command took until the deadline".into(),
             ));
         };
@@ -69,7 +69,7 @@ impl Beside {
             }
         }
         let new = Line::connect(client, threads, connected).await;
-        let mut new = new.map_err(|error| Failure::NotSent(error.to_string()))?;
+        let mut new = new.map_err(|error| Fault::NoConnection(error.to_string()))?;
         let reply = new.send(command, answered).await;
         let reply = reply.map_err(|error| lost(&error))?;
         *line = Some(new);
@@ -77,8 +77,11 @@ impl Beside {
     }
 }
 
-fn lost(error: &RedisError) -> Failure {
-    Failure::Lost(error.to_string())
+fn lost(error: &RedisError) -> Fault {
+    match error.is_timeout() {
+        true => Fault::Silent,
+        false => Fault::Broken(error.to_string()),
+    }
 }
 
 fn is_ping(command: &Cmd) -> bool {

@@ -17,6 +17,8 @@ pub(super) struct Command<'k> {
     /// By position: what each argument is, for the log.
     kinds: [Kind<'k>; MOST],
     count: usize,
+    /// Whether the caller can do with another command if the server takes no changes.
+    gentler: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +48,7 @@ impl<'k> Command<'k> {
             about: key,
             kinds: [Kind::Plain; MOST],
             count: 1,
+            gentler: false,
         }
     }
 
@@ -65,6 +68,16 @@ impl<'k> Command<'k> {
     /// A time as Redis takes it: whole milliseconds.
     pub(super) fn milliseconds(self, time: Duration) -> Self {
         self.push(time.as_millis().to_string().as_bytes(), Kind::Plain)
+    }
+
+    /// A command in whose place the caller can send one that changes nothing.
+    pub(super) fn or_gentler(mut self) -> Self {
+        self.gentler = true;
+        self
+    }
+
+    pub(super) fn has_gentler_form(&self) -> bool {
+        self.gentler
     }
 
     fn push(mut self, argument: &[u8], kind: Kind<'k>) -> Self {

@@ -20,3 +20,7 @@ mod dropped;
 mod faults;
 #[path = "lost_replies.rs"]
 mod lost_replies;
+#[path = "outage.rs"]
+mod outage;
+#[path = "taxonomy.rs"]
+mod taxonomy;

@@ -20,3 +20,7 @@ mod connection;
 mod faults;
 #[path = "lost_replies.rs"]
 mod lost_replies;
+#[path = "probing.rs"]
+mod probing;
+#[path = "taxonomy.rs"]
+mod taxonomy;

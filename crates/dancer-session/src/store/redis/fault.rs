@@ -1,0 +1,202 @@
+//! What can go wrong between the engine and its server: one table that says of each fault what has
+//! become of the command, and what is done about it. Nothing else decides that. The same table is
+//! in docs/faults.md.
+
+use std::fmt;
+
+use redis::ServerError;
+
+/// What has become of a command that met a fault. That it was *applied* no fault says: only a
+/// reply does, or the mark that is found when the engine asks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It has certainly changed nothing.
+    NotApplied,
+    /// Nobody can tell.
+    Unknown,
+}
+
+/// What is done about a fault, within the deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Sent again over the same connection, a moment later.
+    Again,
+    /// Sent again at once, with the text of the script in place of its hash.
+    AgainWhole,
+    /// The connection is given up: the next one may lead to another server.
+    Reconnect,
+    /// The same, because every new connection logs in.
+    LogIn,
+    /// Reported to the caller as it is.
+    GiveUp,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    /// The server's code, or the fault of the network in words.
+    pub(super) what: &'static str,
+    pub(super) outcome: Outcome,
+    pub(super) action: Action,
+    /// Whether only changes are refused so, and reading may go on.
+    pub(super) spares_reads: bool,
+    /// Whether somebody has to set the server or the settings right: waiting does not help.
+    pub(super) misconfigured: bool,
+}
+
+const fn row(what: &'static str, outcome: Outcome, action: Action) -> Row {
+    Row {
+        what,
+        outcome,
+        action,
+        spares_reads: false,
+        misconfigured: false,
+    }
+}
+
+impl Row {
+    const fn but_reads_go_on(mut self) -> Self {
+        self.spares_reads = true;
+        self
+    }
+
+    const fn for_the_operator(mut self) -> Self {
+        self.misconfigured = true;
+        self
+    }
+}
+
+use Action::{Again, AgainWhole, GiveUp, LogIn, Reconnect};
+use Outcome::{NotApplied, Unknown};
+
+/// What a server's error means, by its code.
+#[rustfmt::skip] // one line for each code
+const CODES: &[Row] = &[
+    row("READONLY",    NotApplied, Reconnect).but_reads_go_on(),
+    row("MASTERDOWN",  NotApplied, Reconnect),
+    row("MOVED",       NotApplied, Reconnect),
+    row("ASK",         NotApplied, Reconnect),
+    row("TRYAGAIN",    NotApplied, Again),
+    row("CLUSTERDOWN", NotApplied, Again),
+    row("LOADING",     NotApplied, Again),
+    row("BUSY",        NotApplied, Again),
+    row("NOSCRIPT",    NotApplied, AgainWhole),
+    row("NOREPLICAS",  NotApplied, GiveUp).but_reads_go_on(),
+    row("MISCONF",     NotApplied, GiveUp).but_reads_go_on(),
+    row("OOM",         NotApplied, GiveUp).but_reads_go_on(),
+    row("NOAUTH",      NotApplied, LogIn).for_the_operator(),
+    row("WRONGPASS",   NotApplied, LogIn).for_the_operator(),
+    row("NOPERM",      NotApplied, GiveUp).but_reads_go_on().for_the_operator(),
+    row("WRONGTYPE",   NotApplied, GiveUp),
+    row("EXECABORT",   NotApplied, GiveUp),
+    row("CROSSSLOT",   NotApplied, GiveUp),
+];
+
+/// A code that nobody knows may come from something between us and the server.
+const ANY_OTHER_CODE: Row = row("any other code", Unknown, GiveUp);
+
+const NO_CONNECTION: Row = row("no connection in time", NotApplied, GiveUp);
+const NOT_LET_IN: Row = row("not let in", NotApplied, GiveUp).for_the_operator();
+const PAUSED: Row = row("circuit open", NotApplied, GiveUp);
+const CROWDED: Row = row("too many in flight", NotApplied, GiveUp);
+const BROKEN: Row = row("connection broke", Unknown, Reconnect);
+const SILENT: Row = row("no reply in time", Unknown, Reconnect);
+const STRANGE: Row = row("strange reply", Unknown, Reconnect);
+
+/// Why there is no reply to a command, or none that means yes.
+#[derive(Debug, Clone)]
+pub(super) enum Fault {
+    /// It never left: no connection could be made until the deadline.
+    NoConnection(String),
+    /// It never left: the server does not let this user in, or is no Redis.
+    NotLetIn(String),
+    /// It never left: the server was away for so long that it is not waited for at present.
+    Paused(String),
+    /// It never left: too many others wait already.
+    Crowded,
+    /// The connection broke before the reply had come.
+    Broken(String),
+    /// The reply did not come in time.
+    Silent,
+    /// A reply that this command never gets.
+    Strange,
+    /// The server said no.
+    Refused(ServerError),
+}
+
+impl Fault {
+    /// Its line in the table.
+    pub(super) fn row(&self) -> &'static Row {
+        match self {
+            Self::NoConnection(_) => &NO_CONNECTION,
+            Self::NotLetIn(_) => &NOT_LET_IN,
+            Self::Paused(_) => &PAUSED,
+            Self::Crowded => &CROWDED,
+            Self::Broken(_) => &BROKEN,
+            Self::Silent => &SILENT,
+            Self::Strange => &STRANGE,
+            Self::Refused(error) => of(error),
+        }
+    }
+
+    /// Whether the server has answered, though not as one would wish.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
+
+    /// Whether the key holds something that is no string.
+    pub(super) fn is_of_another_type(&self) -> bool {
+        self.row().what == "WRONGTYPE"
+    }
+}
+
+/// What a code of the server's means.
+pub(super) fn of_code(code: &str) -> Option<&'static Row> {
+    CODES.iter().find(|row| row.what == code)
+}
+
+/// What an error of the server's means.
+pub(super) fn of(error: &ServerError) -> &'static Row {
+    if let Some(row) = of_code(error.code()) {
+        return row;
+    }
+    // Inside a script, some versions wrap the error into one of their own.
+    let words = error.details().unwrap_or_default();
+    if words.starts_with("ACL failure in script") {
+        return of_code("NOPERM").unwrap_or(&ANY_OTHER_CODE);
+    }
+    let mut inside = words.split(|c: char| !c.is_ascii_uppercase());
+    match error.code() == "ERR" && words.contains("script") {
+        true => inside.find_map(of_code).unwrap_or(&ANY_OTHER_CODE),
+        false => &ANY_OTHER_CODE,
+    }
+}
+
+/// A server's error in its own words, without the arguments that it sometimes repeats.
+pub(super) fn words(error: &ServerError) -> String {
+    let detail = error.details().unwrap_or_default();
+    let detail = detail.split(", with args").next().unwrap_or_default();
+    format!("{} {detail}", error.code())
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoConnection(cause) | Self::NotLetIn(cause) => f.write_str(cause),
+            Self::Paused(cause) => {
+                write!(
+                    f,
+                    "unavailable for a while, and not asked again yet: {cause}"
+                )
+            }
+            Self::Crowded => f.write_str("too many operations wait for the server already"),
+            Self::Broken(cause) => write!(f, "the connection broke: {cause}"),
+            Self::Silent => f.write_str("no reply in time"),
+            Self::Strange => f.write_str("an answer that this command never gets"),
+            Self::Refused(error) => write!(f, "the server refused: {}", words(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
