@@ -195,7 +195,7 @@ subtest 'without the server' => sub {
         is $response && $response->status, 500, "$path: 500 (R33)";
         is_deeply [ $response ? sent($response) : () ], [], "$path: no cookie is set or removed (N9)";
     }
-    $server->unfreeze;
+    $server->recover;
     is visit('/get/colour')->content, 'red', 'when the server is back, so is the session';
     is visit('/id')->content, $id, 'under its id';
 };

@@ -39,6 +39,19 @@ sub is_refused {
     return ok $seconds < 2 * $timeout, "$name: within the deadline (R32)" || diag "$seconds s";
 }
 
+# The session, when it is noticed that the server is back: after a longer outage
+# not every call asks for it.
+sub again {
+    my ($id) = @_;
+    my $until = time + 10;
+    while (time < $until) {
+        my $session = eval { $class->retrieve($id) };
+        return $session if $session;
+        select undef, undef, undef, 0.02;
+    }
+    return;
+}
+
 sub with_entry {
     my ($value) = @_;
     my $session = $class->create;
@@ -88,7 +101,7 @@ subtest 'a server that is down' => sub {
     is $session->{value}, 1, 'a failed update leaves the entry as it was';
     $server->launch;
     $client = $server->client;
-    is $class->retrieve($session->id)->{value}, 1, 'when it is back, so is the session: not even destroyed';
+    is again($session->id)->{value}, 1, 'when it is back, so is the session: not even destroyed';
     $session->flush;
     is $class->retrieve($session->id)->{more}, 1, 'and the object that could not be flushed can be';
 };
@@ -237,13 +250,50 @@ subtest 'a server that refuses' => sub {
     my ($error) = failure(sub { $class->create });
     like $error, qr/OOM|memory/, 'full: so does create';
     is eval { $class->retrieve($session->id)->{value} } // $@, 'before', 'full: retrieve works';
-    # A log-out that could not be stored is never called done.
     my $leaving = $class->retrieve($session->id);
-    ($error) = failure(sub { $leaving->destroy });
-    like $error, qr/OOM|memory/, 'full: so does destroy';
-    ok !$leaving->ended, 'full: and the session goes on';
+    is eval { $leaving->destroy } // $@, 1, 'full: so does destroy, which makes room (F15)';
+    ok !$client->exists($leaving->id), 'full: and nothing is left';
     $client->config('set', 'maxmemory', 0);
-    is $leaving->destroy, 1, 'until there is room again';
+
+    # A log-out that could not be stored is never called done.
+    $leaving = with_entry('stays');
+    $client->config('set', 'min-replicas-to-write', 1);
+    $leaving = $class->retrieve($leaving->id);
+    is $leaving->{value}, 'stays', 'no replicas: retrieve works';
+    ($error) = failure(sub { $leaving->destroy });
+    like $error, qr/NOREPLICAS/, 'no replicas: destroy dies';
+    ok !$leaving->ended, 'no replicas: and the session goes on';
+    $client->config('set', 'min-replicas-to-write', 0);
+    is $leaving->destroy, 1, 'until there are some again';
+};
+
+subtest 'pages that go on without' => sub {
+    set redis_session => $server->settings(timeout => $timeout, on_unavailable => 'anonymous_read_only');
+    my $session = with_entry('kept');
+    ok !$class->retrieve($session->id)->is_read_only, 'with a server it is as ever';
+    $server->stop;
+    my $without = $class->retrieve($session->id);
+    ok $without->is_read_only && !$without->ended && !exists $without->{value}, 'without it, it is empty';
+    my %changes = (
+        flush   => sub { $without->flush },
+        renew   => sub { $without->renew },
+        destroy => sub { $without->destroy },
+        update  => sub { $without->update(value => sub { 1 }) },
+    );
+    for my $name (sort keys %changes) {
+        is_refused $name => 'unavailable', $changes{$name};
+    }
+    # By now nobody waits for it any more.
+    my ($begun, $calls) = (time, 200);
+    $class->retrieve($session->id) for 1 .. $calls;
+    my $seconds = time - $begun;
+    ok $seconds < $calls * $timeout / 10, 'nor is it waited for with every call (R32)' or diag "$seconds s";
+    $server->launch;
+    $client = $server->client;
+    my $until = time + 10;
+    select undef, undef, undef, 0.02 while $class->retrieve($session->id)->is_read_only && time < $until;
+    is $class->retrieve($session->id)->{value}, 'kept', 'when it is back, so is the session';
+    set redis_session => $server->settings(timeout => $timeout);
 };
 
 # As many as a worker carries out in a long life, in the long form.

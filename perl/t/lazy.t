@@ -160,7 +160,7 @@ subtest 'the server fails before the end' => sub {
         for my $with ('an old session', $forgets{$way} ? () : 'a new one') {
             local $within = sub { $seen{frozen} = 1; $server->freeze };
             my $response = visit("/$way", $with eq 'a new one' ? undef : $id);
-            $server->unfreeze;
+            $server->recover;
             is $response->code, 500, "$way, $with: 500, not what the route says (R33)";
             is $response->header('Set-Cookie'), undef, "$way, $with: no cookie (N9)";
             is $response->header('Location'), undef, "$way, $with: to nowhere";

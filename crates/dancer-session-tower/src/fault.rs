@@ -20,6 +20,23 @@ enum Kind {
     NoLayer,
 }
 
+/// Tells the log that a session could not be had; more quietly of what it is told anyway, once a
+/// minute.
+pub(crate) fn retrieve_failed(error: &dancer_session::Error) {
+    match error.is_misconfigured() {
+        true => tracing::debug!(%error, "retrieve_failed"),
+        false => tracing::error!(%error, "retrieve_failed"),
+    }
+}
+
+/// The same of one that could not be stored.
+pub(crate) fn flush_failed(error: &dancer_session::Error) {
+    match error.is_misconfigured() {
+        true => tracing::debug!(%error, "flush_failed"),
+        false => tracing::error!(%error, "flush_failed"),
+    }
+}
+
 impl Error {
     pub(crate) fn no_layer() -> Self {
         Self(Kind::NoLayer)

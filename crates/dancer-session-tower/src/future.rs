@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use crate::answers::Answers;
 use crate::handle::SessionHandle;
 use crate::layer::SessionLayer;
-use crate::{Error, cookies};
+use crate::{Error, cookies, fault};
 
 pin_project! {
     /// The future of a [`SessionService`](crate::SessionService).
@@ -121,7 +121,7 @@ async fn finish<A: Answers<B>, B>(
         Ok(Flushed::TooMany) => layer.answers.too_many(shaped(response, &layer.answers)),
         Ok(_) => shaped(response, &layer.answers),
         Err(error) => {
-            tracing::error!(%error, "flush_failed");
+            fault::flush_failed(&error);
             layer.answers.fault(&error.into())
         }
     };

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dancer_session::{OnUnreadable, Session, SessionEngine, SessionId};
+use dancer_session::{OnUnavailable, OnUnreadable, Session, SessionEngine, SessionId};
 use tokio::sync::OnceCell;
 
-use crate::Error;
+use crate::{Error, fault};
 
 /// The way to the request's session for services that are not axum handlers: it is in the
 /// request's extensions.
@@ -44,7 +44,8 @@ impl SessionHandle {
     /// # Errors
     ///
     /// As [`SessionEngine::retrieve`]. With `on_unreadable: anonymous`, a session that can't be read
-    /// is left as it is, and the visitor gets a new one.
+    /// is left as it is, and the visitor gets a new one. With `on_unavailable: anonymous_read_only`,
+    /// one that can't be had is an empty one that stores nothing.
     pub async fn session(&self) -> Result<Session, Error> {
         let session = self.0.session.get_or_init(|| self.0.read()).await.clone()?;
         if self.0.head_has_left.load(Ordering::SeqCst) {
@@ -96,10 +97,17 @@ impl Shared {
             Ok(found) => Ok(found.unwrap_or_else(|| self.engine.anonymous())),
             Err(error) if error.is_unreadable() && self.goes_on() => Ok(self.engine.anonymous()),
             Err(error) => {
-                tracing::error!(%error, "retrieve_failed");
-                Err(error.into())
+                fault::retrieve_failed(&error);
+                match error.is_unavailable() && self.goes_on_without() {
+                    true => Ok(self.engine.read_only()),
+                    false => Err(error.into()),
+                }
             }
         }
+    }
+
+    fn goes_on_without(&self) -> bool {
+        self.engine.settings().on_unavailable == OnUnavailable::ReadOnly
     }
 
     fn goes_on(&self) -> bool {

@@ -235,9 +235,10 @@ impl SessionEngine {
             let left = self.0.lifetime.of(created, owned.as_deref(), now);
             left.is_none()
         });
-        if over || session.is_ended() {
+        if over || session.is_ended() || session.is_read_only() {
             return Err(Error::refused(
-                "a session that has ended, or is past the lifetime of this engine, can't be converted",
+                "a session that has ended, is past the lifetime of this engine, or could not be read, \
+                 can't be converted",
             ));
         }
         let new = New {
@@ -253,6 +254,13 @@ impl SessionEngine {
     /// [`flush`](Session::flush) finds entries in it.
     pub fn anonymous(&self) -> Session {
         Session::anonymous(self.clone())
+    }
+
+    /// An empty session in the place of one that can't be had at present: it can be read, and a flush
+    /// refuses whatever was changed, as unavailable. For a page that goes on without; see
+    /// [`on_unavailable`](Settings::on_unavailable), which adapters obey.
+    pub fn read_only(&self) -> Session {
+        Session::read_only(self.clone())
     }
 
     /// Takes a session into hand, and extends its life by `expire`. One round trip.

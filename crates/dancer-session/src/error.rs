@@ -21,6 +21,7 @@ enum Kind {
     Settings,
     NotApplied,
     Misconfigured,
+    NoRoom,
     Unknown,
     Unreadable,
     Refused,
@@ -49,6 +50,15 @@ impl Error {
 
     pub(crate) fn misconfigured(message: impl Into<String>) -> Self {
         Self::new(Kind::Misconfigured, message)
+    }
+
+    /// The store has no room for a change, but can still end what it has.
+    pub(crate) fn no_room(message: impl Into<String>) -> Self {
+        Self::new(Kind::NoRoom, message)
+    }
+
+    pub(crate) fn is_no_room(&self) -> bool {
+        self.kind == Kind::NoRoom
     }
 
     pub(crate) fn settings(message: impl Into<String>) -> Self {
@@ -88,7 +98,7 @@ impl Error {
     pub fn is_unavailable(&self) -> bool {
         matches!(
             self.kind,
-            Kind::NotApplied | Kind::Misconfigured | Kind::Unknown
+            Kind::NotApplied | Kind::Misconfigured | Kind::NoRoom | Kind::Unknown
         )
     }
 

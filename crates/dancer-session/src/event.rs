@@ -30,6 +30,11 @@ pub(crate) fn destroyed(session: impl Display, before: bool) {
     tracing::info!(%session, before, "destroyed");
 }
 
+/// A request has ended its session, and the server had no room for what tells late requests so.
+pub(crate) fn ended_without_stub(session: impl Display) {
+    tracing::warn!(%session, "ended_without_stub");
+}
+
 /// A session was ended by way of its owner's list.
 pub(crate) fn destroyed_by_owner(session: impl Display) {
     tracing::info!(%session, "destroyed_by_owner");

@@ -80,13 +80,15 @@ pub(crate) enum Origin {
     Stored(Read),
     /// Stored once, but ended by another request.
     Ended(SessionId),
+    /// Nobody knows: the store could not be asked.
+    Unavailable,
 }
 
 impl Origin {
     fn entries(&self, empty: &Entries) -> Entries {
         match self {
             Self::Stored(read) => read.document.entries.clone(),
-            Self::Anonymous | Self::New(_) | Self::Ended(_) => empty.clone(),
+            Self::Anonymous | Self::New(_) | Self::Ended(_) | Self::Unavailable => empty.clone(),
         }
     }
 }
@@ -98,6 +100,8 @@ pub(crate) enum Plan {
     Unsure,
     /// Changes to a session that has ended: refuse them.
     Refuse(SessionId),
+    /// Changes to a session that nobody has seen.
+    Unseen,
     /// A new id, when it is too late for one.
     TooLate,
     /// Store the changes as a new session; where this one came from is not stored, or no longer.
@@ -144,7 +148,7 @@ impl Hand {
 
     pub(crate) fn id(&self) -> Option<&SessionId> {
         match &self.origin {
-            Origin::Anonymous => None,
+            Origin::Anonymous | Origin::Unavailable => None,
             Origin::Stored(read) => Some(&read.id),
             Origin::New(id) | Origin::Ended(id) => Some(id),
         }
@@ -158,11 +162,15 @@ impl Hand {
         matches!(self.origin, Origin::Ended(_))
     }
 
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(self.origin, Origin::Unavailable)
+    }
+
     /// What it was read as, or stored as last.
     pub(crate) fn read(&self) -> Option<&Read> {
         match &self.origin {
             Origin::Stored(read) => Some(read),
-            Origin::Anonymous | Origin::New(_) | Origin::Ended(_) => None,
+            Origin::Anonymous | Origin::New(_) | Origin::Ended(_) | Origin::Unavailable => None,
         }
     }
 
@@ -175,7 +183,9 @@ impl Hand {
         match (&self.changed, &self.origin) {
             (Some(changed), _) => changed,
             (None, Origin::Stored(read)) => &read.document.entries,
-            (None, Origin::Anonymous | Origin::New(_) | Origin::Ended(_)) => &self.empty,
+            (None, Origin::Anonymous | Origin::New(_) | Origin::Ended(_) | Origin::Unavailable) => {
+                &self.empty
+            }
         }
     }
 
@@ -266,8 +276,9 @@ impl Hand {
             Origin::Anonymous | Origin::New(_) => {}
             Origin::Stored(read) => self.doomed.push(Doomed::new(read)),
             // Its cookie may be a newer one by now: this request must not touch it.
-            ended @ Origin::Ended(_) => {
-                self.origin = ended;
+            // And of one that was not read nobody can say that it has ended.
+            left @ (Origin::Ended(_) | Origin::Unavailable) => {
+                self.origin = left;
                 self.too_late = true;
             }
         }
@@ -313,7 +324,8 @@ impl Hand {
     /// Hands over what is pending. Changes made from now on wait for the next flush.
     pub(crate) fn begin(&mut self) -> Task {
         let plan = self.plan();
-        self.too_late = false;
+        // What was not done stays to be said.
+        self.too_late &= self.is_read_only();
         Task {
             plan,
             doomed: std::mem::take(&mut self.doomed),
@@ -336,6 +348,7 @@ impl Hand {
             .is_some_and(|owner| owner.owned().is_some());
         let holds_data = owned || self.entries().len() > 0;
         match &self.origin {
+            Origin::Unavailable if pending || self.renew || self.too_late => Plan::Unseen,
             _ if self.unsure && pending => Plan::Unsure,
             Origin::Anonymous if self.pinned && holds_data => Plan::TooLate,
             Origin::Stored(_) if self.pinned && self.renew => Plan::TooLate,
@@ -437,6 +450,7 @@ impl fmt::Debug for Hand {
             Origin::New(id) => out.field("id", id).field("new", &true),
             Origin::Stored(read) => out.field("id", &read.id),
             Origin::Ended(id) => out.field("id", id).field("ended", &true),
+            Origin::Unavailable => out.field("read_only", &true),
         };
         out.field("entries", self.entries())
             .field("changes", &self.changes)

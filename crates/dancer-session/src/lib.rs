@@ -31,8 +31,8 @@ pub use lifetime::Clock;
 pub use owner::{OwnedHandle, OwnedSession, Owner};
 pub use session::Session;
 pub use settings::{
-    Address, CookieSettings, Duplicates, Layout, OnMaxSessions, OnUnreadable, SameSite, Secret,
-    Settings,
+    Address, CookieSettings, Duplicates, Layout, OnMaxSessions, OnUnavailable, OnUnreadable,
+    SameSite, Secret, Settings,
 };
 pub use store::memory::MemoryStore;
 pub use store::redis::RedisStore;

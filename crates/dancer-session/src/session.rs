@@ -68,6 +68,10 @@ impl Session {
         Self::new(engine, Origin::Anonymous)
     }
 
+    pub(crate) fn read_only(engine: SessionEngine) -> Self {
+        Self::new(engine, Origin::Unavailable)
+    }
+
     pub(crate) fn ended(engine: SessionEngine, id: SessionId) -> Self {
         Self::new(engine, Origin::Ended(id))
     }
@@ -305,6 +309,13 @@ impl Session {
     /// sets as a fresh session: call it where the visitor may begin anew, as on a log-in page.
     pub fn is_ended(&self) -> bool {
         self.shared.hand().is_ended()
+    }
+
+    /// Whether this stands in the place of a session that can't be had at present: it is empty, and a
+    /// flush of any change, or of a `destroy`, is an error. See
+    /// [`on_unavailable`](crate::Settings::on_unavailable).
+    pub fn is_read_only(&self) -> bool {
+        self.shared.hand().is_read_only()
     }
 
     /// Whether a session was destroyed in the store, by a [`destroy`](Self::destroy) and a flush, and

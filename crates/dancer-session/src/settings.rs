@@ -122,6 +122,10 @@ pub struct Settings {
     /// What a visitor gets whose stored session can't be read. Default: [`OnUnreadable::Refuse`].
     pub on_unreadable: OnUnreadable,
 
+    /// What a visitor gets whose session can't be had, because Redis can't be. Default:
+    /// [`OnUnavailable::Refuse`].
+    pub on_unavailable: OnUnavailable,
+
     /// Whether to tell about every interaction with the server on standard error. Default: false.
     pub debug: bool,
 
@@ -283,6 +287,7 @@ impl Default for Settings {
             class: "Dancer::Session::Redis".into(),
             prefix: "session:".into(),
             on_unreadable: OnUnreadable::default(),
+            on_unavailable: OnUnavailable::default(),
             debug: false,
             cookie: CookieSettings::default(),
         }
@@ -309,6 +314,7 @@ impl fmt::Debug for Settings {
             .field("class", &self.class)
             .field("prefix", &self.prefix)
             .field("on_unreadable", &self.on_unreadable)
+            .field("on_unavailable", &self.on_unavailable)
             .field("debug", &self.debug)
             .field("cookie", &self.cookie)
             .finish()
@@ -352,6 +358,20 @@ pub enum OnUnreadable {
     /// An empty session, with a new id on its first write: the visitor has to log in again, and
     /// nobody is told but by an event. In a file: `anonymous`.
     Anonymous,
+}
+
+/// What a visitor gets whose session can't be had, because Redis does not answer. The session itself
+/// and the cookie stay in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnUnavailable {
+    /// An error, over HTTP a 503. In a file: `error`.
+    #[default]
+    Refuse,
+    /// An empty session that stores nothing ([`Session::is_read_only`](crate::Session::is_read_only)),
+    /// so that public pages go on; whoever has logged in looks logged out meanwhile. A request that
+    /// changes its session, or logs out, gets the error all the same. In a file:
+    /// `anonymous_read_only`.
+    ReadOnly,
 }
 
 /// A text that `Debug` does not show.

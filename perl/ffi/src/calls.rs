@@ -4,7 +4,9 @@
 //! read or stored last, and gives it back with what it has made of it.
 
 use bytes::Bytes;
-use dancer_session::{Adopted, Error, Flushed, OnUnreadable, Session, SessionEngine};
+use dancer_session::{
+    Adopted, Error, Flushed, OnUnavailable, OnUnreadable, Session, SessionEngine,
+};
 
 use crate::commands;
 use crate::engines::{self, Tied};
@@ -74,17 +76,19 @@ async fn create(
     }
 }
 
-/// An id: `missing`, `ended`, or the payload, and what Perl thaws if that is not the same.
+/// An id: `missing`, `ended`, `unread`, or the payload, and what Perl thaws if that is not the same.
 async fn retrieve(
     engine: &SessionEngine,
     tied: Tied,
     mut parts: Parts<'_>,
 ) -> Result<Reply, Failure> {
+    let goes_on = engine.settings().on_unavailable == OnUnavailable::ReadOnly;
     let quietly = engine.settings().on_unreadable == OnUnreadable::Anonymous;
     let session = match engine.retrieve(parts.text()?).await {
         Ok(Some(session)) => session,
         Ok(None) => return Ok(Reply::new("missing")),
         Err(error) if error.is_unreadable() && quietly => return Ok(Reply::new("missing")),
+        Err(error) if error.is_unavailable() && goes_on => return Ok(Reply::new("unread")),
         Err(error) => return Err(error.into()),
     };
     if session.is_ended() {

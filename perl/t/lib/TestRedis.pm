@@ -90,6 +90,14 @@ sub restart {
 sub freeze   { kill STOP => $_[0]{server}; return }
 sub unfreeze { kill CONT => $_[0]{server}; return }
 
+# The same after an outage of many calls: some time later the next one asks again.
+sub recover {
+    my ($self) = @_;
+    $self->unfreeze;
+    sleep 0.6;
+    return;
+}
+
 # Which commands the server has carried out since the last call, with the number
 # of each, those of scripts among them; ours that look are left out.
 sub commands {

@@ -15,3 +15,4 @@ mod gone;
 mod late;
 mod login;
 mod requests;
+mod without;

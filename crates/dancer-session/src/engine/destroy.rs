@@ -29,6 +29,12 @@ impl SessionEngine {
         let mut doubt = Doubt::until(by);
         loop {
             match self.put_stub(&key, &there, &stub, ttl, by).await {
+                Err(error) if error.is_no_room() => {
+                    let ended = self.end_without_stub(&key, mark, by).await;
+                    let ended = ended.map_err(|error| doubt.report(error))?;
+                    self.delist_later(&key, owned.as_deref());
+                    return Ok(ended);
+                }
                 Err(error) => doubt.again(error).await?,
                 Ok(Put::Nothing) => {
                     self.delist_later(&key, owned.as_deref());
@@ -56,6 +62,27 @@ impl SessionEngine {
                     "session {}: other writers were faster until the deadline",
                     read.id
                 ))));
+            }
+        }
+    }
+
+    /// Ends a session without a stub, in a store that has no room even for that: a late request finds
+    /// nothing then. `false` as with [`destroy`](Self::destroy).
+    async fn end_without_stub(&self, key: &Key, mark: Mark, by: Instant) -> Result<bool, Error> {
+        let Some((there, _)) = self.0.store.peek(key, by).await? else {
+            return Ok(true);
+        };
+        match self.decode(key, &there) {
+            Ok(Content::Stub(stub)) => Ok(stub.mark == mark),
+            Ok(Content::Foreign) => Ok(true),
+            Ok(Content::Session(_)) | Err(_) => {
+                let store = &self.0.store;
+                // The answer to a touch may take until the next call.
+                let touch = store.touch(key, Duration::ZERO, by);
+                let (touched, look) = tokio::join!(touch, store.retrieve(key, None, by));
+                let (_, _) = (touched?, look?);
+                event::ended_without_stub(key);
+                Ok(true)
             }
         }
     }

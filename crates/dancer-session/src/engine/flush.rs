@@ -159,6 +159,7 @@ impl SessionEngine {
                 event::refused_after_end(id);
                 Ok((Flushed::Ended, Origin::Ended(id.clone())))
             }
+            Plan::Unseen => Err(Error::not_applied(UNSEEN)),
             Plan::TooLate => Err(Error::refused(
                 "the client can be given no new id, because its response has left: call renew, and \
                  set the first entry of a session, before that",
@@ -267,6 +268,9 @@ impl SessionEngine {
         Ok((Flushed::Ended, Origin::Ended(read.id.clone())))
     }
 }
+
+const UNSEEN: &str =
+    "the session could not be read, so nothing of it was changed, and it has not ended";
 
 /// Does all that a task says to these entries.
 pub(super) fn apply(task: &Task, entries: &mut Entries) -> Result<(), Error> {

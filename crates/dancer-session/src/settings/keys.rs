@@ -8,8 +8,8 @@ use config::ValueKind;
 use super::Settings;
 use super::misfit::shown;
 use super::scalar::{
-    filled, flag, fraction, layout, on_max_sessions, on_unreadable, preset, same_site, seconds,
-    secret, text, whole,
+    filled, flag, fraction, layout, on_max_sessions, on_unavailable, on_unreadable, preset,
+    same_site, seconds, secret, text, whole,
 };
 
 /// Puts a value into its field; the error is the rest of a sentence that the key begins.
@@ -29,6 +29,7 @@ pub(super) const SECTION: &Keys = &[
     ("max_sessions",   |s, v| put(&mut s.max_sessions, whole(v).map(Some))),
     ("max_size",       |s, v| put(&mut s.max_size, whole(v))),
     ("on_max_sessions", |s, v| put(&mut s.on_max_sessions, on_max_sessions(v))),
+    ("on_unavailable", |s, v| put(&mut s.on_unavailable, on_unavailable(v))),
     ("on_unreadable",  |s, v| put(&mut s.on_unreadable, on_unreadable(v))),
     ("password",       |s, v| put(&mut s.password, secret(v))),
     // The original had it in older versions; a connection is looked after without it.

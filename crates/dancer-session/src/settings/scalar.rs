@@ -9,7 +9,7 @@ use config::ValueKind;
 
 use super::misfit::shown;
 use super::preset::Preset;
-use super::{Layout, OnMaxSessions, OnUnreadable, SameSite, Secret, duration};
+use super::{Layout, OnMaxSessions, OnUnavailable, OnUnreadable, SameSite, Secret, duration};
 
 type Read<T> = Result<T, String>;
 
@@ -83,6 +83,14 @@ pub(super) fn on_unreadable(value: &ValueKind) -> Read<OnUnreadable> {
         Some("error") => Ok(OnUnreadable::Refuse),
         Some("anonymous") => Ok(OnUnreadable::Anonymous),
         _ => Err(expected(value, "`error` or `anonymous`")),
+    }
+}
+
+pub(super) fn on_unavailable(value: &ValueKind) -> Read<OnUnavailable> {
+    match plain(value).as_deref() {
+        Some("error") => Ok(OnUnavailable::Refuse),
+        Some("anonymous_read_only") => Ok(OnUnavailable::ReadOnly),
+        _ => Err(expected(value, "`error` or `anonymous_read_only`")),
     }
 }
 

@@ -20,7 +20,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Value};
 
 use self::command::Command;
-use self::fault::{Action, Fault, Outcome};
+use self::fault::{Action, Fault, Outcome, Still};
 pub(crate) use self::line::Threads;
 use self::link::Link;
 use self::script::Script;
@@ -144,6 +144,7 @@ impl RedisStore {
         let row = fault.row();
         match row.outcome {
             Outcome::NotApplied if row.misconfigured => Error::misconfigured(words),
+            Outcome::NotApplied if row.still == Still::ReadsAndEnds => Error::no_room(words),
             Outcome::NotApplied => Error::not_applied(words),
             Outcome::Unknown => Error::unknown(words),
         }
@@ -182,7 +183,7 @@ impl Store for RedisStore {
         let command = command.milliseconds(ttl).or_gentler();
         match self.ask(&command, by).await {
             // It can't be extended; that is no reason not to read it.
-            Err(fault) if fault.row().spares_reads => {
+            Err(fault) if fault.row().still != Still::Nothing => {
                 self.link.reading_goes_on(&fault);
                 self.payload(&get, self.read(&get, by).await?)
             }

@@ -19,6 +19,7 @@ mod growth;
 mod line;
 mod owner_races;
 mod races;
+mod read_only;
 mod secrets;
 mod settings;
 mod stepwise;

@@ -25,8 +25,9 @@ our @CARP_NOT = (
 # What is known of each session in hand, outside of it, so that it is never
 # stored:
 #   is       new (its id was made here, and nothing is stored yet), stored,
-#            ended (by another request), destroyed (by this one), or unknown:
-#            a copy, as Storable's dclone makes one
+#            ended (by another request), destroyed (by this one), unread
+#            (Redis did not answer), or unknown: a copy, as Storable's dclone
+#            makes one
 #   payload  what was read, or stored last: by it a flush knows whether another
 #            request was faster, and what this one has changed
 #   class    what it is stored as, if that has not our methods
@@ -90,9 +91,9 @@ sub retrieve {
     return undef if $outcome eq 'missing';        ## no critic
     # Not undef: Dancer would make a session then, and its cookie would replace
     # the newer one that the browser may have.
-    my $ended = $class->new(id => $id);
-    $HAND{$ended} = { is => 'ended', id => $id };
-    return $ended;
+    my $empty = $class->new(id => $id);
+    $HAND{$empty} = { is => $outcome eq 'unread' ? 'unread' : 'ended', id => $id };
+    return $empty;
 }
 
 sub flush {
@@ -105,6 +106,7 @@ sub destroy {
     my ($self)  = @_;
     my $hand    = $self->_hand;
     my $outcome = $hand->{is};
+    $self->_refuse_unread;
     if ($outcome eq 'stored' || $outcome eq 'unknown') {
         ($outcome) = _engine($self)->call('destroy', _id_of($self), $hand->{payload} // '');
     }
@@ -167,6 +169,9 @@ sub ended {
     return $OVER{ $self->_hand->{is} } // 0;
 }
 
+# Whether it stands in the place of one that Redis did not give.
+sub is_read_only { return $_[0]->_hand->{is} eq 'unread' }
+
 # Whether it has an id already, but is not stored.
 sub is_new { return $_[0]->_hand->{is} eq 'new' }
 
@@ -186,7 +191,7 @@ sub write_session_id {
     my $name    = $class->session_name;
     my $session = (Dancer::SharedData->sessions || {})->{$name}{$id};
     # The browser may have a newer one.
-    return if $session && $session->isa(__PACKAGE__) && $session->ended;
+    return if $session && $session->isa(__PACKAGE__) && ($session->ended || $session->is_read_only);
     # What the browser has already, it gets again at the end of the request.
     return if Dancer::Session::Redis::Cookie->has($name, $id);
     Dancer::Session::Redis::Cookie->send($name, $id);
@@ -198,7 +203,8 @@ sub finish {
     my ($self) = @_;
     return if $self->_hand->{is} eq 'destroyed';
     # Of one that has ended and was left alone, nobody has to be told.
-    $self->_flush('changed') if $self->is_lazy && !($self->ended && 1 == keys %$self);
+    my $over = $self->ended || $self->is_read_only;
+    $self->_flush('changed') if $self->is_lazy && !($over && 1 == keys %$self);
     $self->_slide_cookie;
     return;
 }
@@ -206,7 +212,7 @@ sub finish {
 # With `session_expires`, lets the browser keep the cookie as long again.
 sub _slide_cookie {
     my ($self) = @_;
-    return if !setting('session_expires') || $self->ended;
+    return if !setting('session_expires') || $self->ended || $self->is_read_only;
     my $name = $self->session_name;
     return if Dancer::Session::Redis::Cookie->is_sent($name)
         || !Dancer::Session::Redis::Cookie->has($name, $self->{id});
@@ -261,6 +267,7 @@ sub _try {
     my $hand = $HAND{$self} || $self->_hand;
     my $is   = $hand->{is};
     return 'ended' if $OVER{$is};
+    $self->_refuse_unread;
     Carp::carp('this session was neither created nor retrieved here (a copy?): it is stored over '
         . 'what another request may have changed, if it still exists')
         if $is eq 'unknown';
@@ -285,6 +292,15 @@ sub _try {
     @$hand{qw(is id payload warned flushed)} = ('stored', $id, $payload, 0, 1);
     $self->_take_over(_thaw($shown, $payload), @names) if @names;
     return $outcome;
+}
+
+# Nothing is stored in the place of what nobody has seen, and it has not ended.
+sub _refuse_unread {
+    my ($self) = @_;
+    Carp::croak('Dancer::Session::Redis: unavailable: the session could not be read, so nothing of it '
+        . 'was changed, and it has not ended')
+        if $self->is_read_only;
+    return;
 }
 
 # As the class that it was read as, if that is another one.
@@ -540,6 +556,12 @@ How many bytes an encoded session may have. Default: 1048576 (1 MiB); at most 16
 C<error> (the default): a session that is damaged or over a limit dies when it is read; C<anonymous>:
 its visitor gets a new one. What is stored stays in either case.
 
+=item on_unavailable
+
+C<error> (the default): a session dies as I<unavailable> when it is read and Redis does not answer;
+C<anonymous_read_only>: it is an empty one then (L</is_read_only>), so that public pages go on. Whatever
+changes or ends it dies all the same, and the cookie stays.
+
 =item allow_tied
 
 1: sessions may have tied variables, whose classes Perl calls whenever they are touched. Default: 0,
@@ -633,6 +655,10 @@ session has ended.
 =head2 ended
 
 Whether the session has ended, by this request or another one: then nothing is stored any more.
+
+=head2 is_read_only
+
+Whether this is an empty session in the place of one that Redis did not give; see C<on_unavailable>.
 
 =head2 set_owner, remove_owner, owner, handle
 

@@ -31,6 +31,17 @@ pub(super) enum Action {
     GiveUp,
 }
 
+/// What a server that refuses a change still does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Still {
+    /// Nothing that is known of.
+    Nothing,
+    /// It reads.
+    Reads,
+    /// It reads, and it ends what there is.
+    ReadsAndEnds,
+}
+
 /// One line of the table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
@@ -38,8 +49,7 @@ pub(super) struct Row {
     pub(super) what: &'static str,
     pub(super) outcome: Outcome,
     pub(super) action: Action,
-    /// Whether only changes are refused so, and reading may go on.
-    pub(super) spares_reads: bool,
+    pub(super) still: Still,
     /// Whether somebody has to set the server or the settings right: waiting does not help.
     pub(super) misconfigured: bool,
 }
@@ -49,14 +59,14 @@ const fn row(what: &'static str, outcome: Outcome, action: Action) -> Row {
         what,
         outcome,
         action,
-        spares_reads: false,
+        still: Still::Nothing,
         misconfigured: false,
     }
 }
 
 impl Row {
-    const fn but_reads_go_on(mut self) -> Self {
-        self.spares_reads = true;
+    const fn but(mut self, still: Still) -> Self {
+        self.still = still;
         self
     }
 
@@ -68,11 +78,12 @@ impl Row {
 
 use Action::{Again, AgainWhole, GiveUp, LogIn, Reconnect};
 use Outcome::{NotApplied, Unknown};
+use Still::{Reads, ReadsAndEnds};
 
 /// What a server's error means, by its code.
 #[rustfmt::skip] // one line for each code
 const CODES: &[Row] = &[
-    row("READONLY",    NotApplied, Reconnect).but_reads_go_on(),
+    row("READONLY",    NotApplied, Reconnect).but(Reads),
     row("MASTERDOWN",  NotApplied, Reconnect),
     row("MOVED",       NotApplied, Reconnect),
     row("ASK",         NotApplied, Reconnect),
@@ -81,12 +92,12 @@ const CODES: &[Row] = &[
     row("LOADING",     NotApplied, Again),
     row("BUSY",        NotApplied, Again),
     row("NOSCRIPT",    NotApplied, AgainWhole),
-    row("NOREPLICAS",  NotApplied, GiveUp).but_reads_go_on(),
-    row("MISCONF",     NotApplied, GiveUp).but_reads_go_on(),
-    row("OOM",         NotApplied, GiveUp).but_reads_go_on(),
+    row("NOREPLICAS",  NotApplied, GiveUp).but(Reads),
+    row("MISCONF",     NotApplied, GiveUp).but(Reads),
+    row("OOM",         NotApplied, GiveUp).but(ReadsAndEnds),
     row("NOAUTH",      NotApplied, LogIn).for_the_operator(),
     row("WRONGPASS",   NotApplied, LogIn).for_the_operator(),
-    row("NOPERM",      NotApplied, GiveUp).but_reads_go_on().for_the_operator(),
+    row("NOPERM",      NotApplied, GiveUp).but(Reads).for_the_operator(),
     row("WRONGTYPE",   NotApplied, GiveUp),
     row("EXECABORT",   NotApplied, GiveUp),
     row("CROSSSLOT",   NotApplied, GiveUp),

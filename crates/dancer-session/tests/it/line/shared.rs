@@ -22,5 +22,7 @@ mod faults;
 mod lost_replies;
 #[path = "outage.rs"]
 mod outage;
+#[path = "refused.rs"]
+mod refused;
 #[path = "taxonomy.rs"]
 mod taxonomy;

@@ -22,5 +22,7 @@ mod faults;
 mod lost_replies;
 #[path = "probing.rs"]
 mod probing;
+#[path = "refused.rs"]
+mod refused;
 #[path = "taxonomy.rs"]
 mod taxonomy;

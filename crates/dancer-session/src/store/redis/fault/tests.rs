@@ -20,8 +20,10 @@ fn shown(row: &Row) -> String {
         GiveUp => "give up",
     };
     let mut more = Vec::new();
-    if row.spares_reads {
-        more.push("reading goes on");
+    match row.still {
+        Still::Nothing => {}
+        Reads => more.push("reading goes on"),
+        ReadsAndEnds => more.push("reading and ending go on"),
     }
     if row.misconfigured {
         more.push("for the operator");
