@@ -1,5 +1,6 @@
 //! The engine: the one place where store, layout and lifetimes meet.
 
+mod ahead;
 mod attempt;
 mod builder;
 mod cached;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 
+use self::ahead::Ahead;
 pub use self::builder::EngineBuilder;
 use self::create::New;
 pub(crate) use self::finish::run_to_end;
@@ -73,6 +75,8 @@ struct Inner {
     clock: Clock,
     entropy: Entropy,
     queue: Queue,
+    /// For an engine without threads.
+    ahead: Option<Ahead>,
 }
 
 impl SessionEngine {
@@ -308,7 +312,10 @@ impl SessionEngine {
         // the stub the time of the session.
         let mut context = Context::from_waker(Waker::noop());
         if work.as_mut().poll(&mut context).is_pending() {
-            tokio::spawn(work);
+            match &self.0.ahead {
+                Some(ahead) => ahead.keep(work),
+                None => drop(tokio::spawn(work)),
+            }
         }
     }
 

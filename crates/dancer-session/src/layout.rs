@@ -135,8 +135,8 @@ pub(crate) struct Stub {
 #[derive(Debug, Clone)]
 pub(crate) struct Codec {
     pub(crate) layout: Layout,
-    prefix: String,
-    class: String,
+    prefix: Arc<str>,
+    class: Arc<str>,
     max_size: usize,
 }
 
@@ -144,8 +144,8 @@ impl Codec {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             layout: settings.layout,
-            prefix: settings.prefix.clone(),
-            class: settings.class.clone(),
+            prefix: settings.prefix.as_str().into(),
+            class: settings.class.as_str().into(),
             max_size: settings.max_size,
         }
     }
@@ -237,20 +237,22 @@ impl Codec {
 
     /// Writes a session that will live under `key`.
     pub(crate) fn encode(&self, key: &Key, document: &Document) -> Result<Bytes, Error> {
-        let name = key.fingerprint();
+        let name = || key.fingerprint();
         let payload = match &document.entries {
             Entries::Json(entries) => native::encode(key, document, entries),
             Entries::Perl(entries) => dancer::encode(key, document, entries).map_err(|error| {
                 Error::refused(format!(
-                    "session {name}… can't be stored: {error}: keep less in it, or raise \
-                     redis_session.max_size"
+                    "session {}… can't be stored: {error}: keep less in it, or raise \
+                     redis_session.max_size",
+                    name()
                 ))
             })?,
         };
         if payload.len() > self.max_size {
             return Err(Error::refused(format!(
-                "session {name}… would take {} bytes, more than max_size ({}): keep less in it, or \
+                "session {}… would take {} bytes, more than max_size ({}): keep less in it, or \
                  raise redis_session.max_size",
+                name(),
                 payload.len(),
                 self.max_size
             )));

@@ -17,10 +17,13 @@ pub(crate) fn document(input: &[u8], limits: Limits) -> Result<Document, Error> 
     let reader = Reader::new(input)?;
     let mut document = Document::empty(reader.parsed_header(), limits, input.len() / 8 + 4);
     document.text = input.to_vec();
+    document.as_read = true;
+    // As many as a hash of short texts has; for others it grows.
+    document.entries = Vec::with_capacity(input.len() / 16);
     let decoder = Decoder {
         reader,
         document,
-        open: Vec::new(),
+        open: Vec::with_capacity(8),
         owed: 0,
         within: Vec::new(),
     };

@@ -3,6 +3,7 @@
 //! Nodes point at each other by number, text lies in one buffer, so that sharing and cycles cost
 //! nothing, a document of any depth is dropped without recursion, and a scalar costs no allocation.
 
+mod adding;
 mod change;
 mod graft;
 mod take;
@@ -60,6 +61,8 @@ pub struct Document {
     pub(crate) rares: Vec<Rare>,
     pub(crate) classes: Vec<Span>,
     pub(crate) root: NodeId,
+    /// Whether the text is the whole of what the document says.
+    pub(crate) as_read: bool,
 }
 
 /// Number of a node within its document. It stays the node's as long as the document lives; in
@@ -241,6 +244,7 @@ impl Document {
             rares: Vec::new(),
             classes: Vec::new(),
             root: NodeId(0),
+            as_read: false,
         }
     }
 
@@ -306,6 +310,7 @@ impl Document {
             return Err(Error::value("a header that nobody reads"));
         }
         let boolean = |node: &Stored| matches!(node.what, What::True | What::False);
+        self.as_read = false;
         header.minor = header.minor.max(match self.nodes.iter().any(boolean) {
             true => Header::BOOLEANS,
             false => Header::MADE,

@@ -3,12 +3,14 @@
 
 use crate::document::{Document, NodeId, Rare, What};
 use crate::error::Error;
+use crate::limits::Limits;
 use crate::wire::{Class, HookTail, Item, RESTRICTED, Shape, Span, Tied, Writer};
 
 pub(crate) fn document(document: &Document) -> Result<Vec<u8>, Error> {
     let capacity = document.text.len() + document.nodes.len() + 16;
     let mut encoder = Encoder {
         writer: Writer::new(&document.header, &document.text, capacity),
+        limits: document.limits,
         document,
         tags: vec![0; document.nodes.len()],
         next_tag: 0,
@@ -16,23 +18,49 @@ pub(crate) fn document(document: &Document) -> Result<Vec<u8>, Error> {
         next_class: 0,
         open: Vec::new(),
     };
-    encoder.run()?;
-    if encoder.writer.len() > document.limits.size {
-        return Err(Error::limit(
-            None,
-            format!(
-                "{} bytes, more than {}",
-                encoder.writer.len(),
-                document.limits.size
-            ),
-        ));
+    encoder.run(Some(document.root))?;
+    encoder.finish()
+}
+
+/// What `base` was read from, where the number of keys of its root stands at `count`, and behind that
+/// the entries `added` of another document's hash.
+pub(crate) fn behind(
+    base: &Document,
+    count: usize,
+    more: &Document,
+    added: Span,
+) -> Result<Vec<u8>, Error> {
+    let What::Hash {
+        entries, flagged, ..
+    } = base.nodes[base.root.index()].what
+    else {
+        unreachable!("the root is a hash")
+    };
+    let mut out = Vec::with_capacity(base.text.len() + more.text.len() + 16 * more.nodes.len());
+    out.extend_from_slice(&base.text);
+    let mut encoder = Encoder {
+        writer: Writer::behind(out, &base.header, &more.text),
+        limits: base.limits,
+        tags: vec![0; more.nodes.len()],
+        next_tag: base.nodes.len() as u32,
+        classes: vec![0; more.classes.len()],
+        next_class: base.classes.len() as u32,
+        open: Vec::new(),
+        document: more,
+    };
+    encoder.writer.n32_at(count, entries.len + added.len);
+    let (next, end) = (added.range().start, added.range().end);
+    if let Some(first) = more.entries[added.range()].first() {
+        let first = encoder.open(Open::Hash { next, end, flagged }, first.value)?;
+        encoder.run(first)?;
     }
-    Ok(encoder.writer.finish())
+    encoder.finish()
 }
 
 struct Encoder<'a> {
     document: &'a Document,
     writer: Writer<'a>,
+    limits: Limits,
     /// One more than the tag of each node that has one.
     tags: Vec<u32>,
     next_tag: u32,
@@ -74,8 +102,7 @@ struct HookOpen {
 }
 
 impl Encoder<'_> {
-    fn run(&mut self) -> Result<(), Error> {
-        let mut next = Some(self.document.root);
+    fn run(&mut self, mut next: Option<NodeId>) -> Result<(), Error> {
         while let Some(id) = next {
             next = match self.node(id)? {
                 Some(child) => Some(child),
@@ -83,6 +110,14 @@ impl Encoder<'_> {
             };
         }
         Ok(())
+    }
+
+    fn finish(self) -> Result<Vec<u8>, Error> {
+        let (len, most) = (self.writer.len(), self.limits.size);
+        if len > most {
+            return Err(Error::limit(None, format!("{len} bytes, more than {most}")));
+        }
+        Ok(self.writer.finish())
     }
 
     /// Writes one item; the first node inside it, if there is one.
@@ -240,10 +275,10 @@ impl Encoder<'_> {
     }
 
     fn open(&mut self, open: Open, first: NodeId) -> Result<Option<NodeId>, Error> {
-        if self.open.len() >= self.document.limits.depth {
+        if self.open.len() >= self.limits.depth {
             return Err(Error::limit(
                 None,
-                format!("nested deeper than {} levels", self.document.limits.depth),
+                format!("nested deeper than {} levels", self.limits.depth),
             ));
         }
         self.open.push(open);

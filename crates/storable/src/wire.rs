@@ -694,6 +694,11 @@ impl<'a> Writer<'a> {
                 out.push(8);
             }
         }
+        Self::behind(out, header, text)
+    }
+
+    /// Goes on behind what is written already, with this header.
+    pub(crate) fn behind(out: Vec<u8>, header: &Header, text: &'a [u8]) -> Self {
         Self {
             text,
             out,
@@ -903,6 +908,12 @@ impl<'a> Writer<'a> {
     pub(crate) fn n32(&mut self, number: u32) {
         self.out
             .extend_from_slice(&self.ordered(number.to_le_bytes()));
+    }
+
+    /// Puts another number in the place of one that is written already.
+    pub(crate) fn n32_at(&mut self, at: usize, number: u32) {
+        let number = self.ordered(number.to_le_bytes());
+        self.out[at..at + number.len()].copy_from_slice(&number);
     }
 
     #[inline]

@@ -6,8 +6,10 @@
 //! inherited is ever used or dropped; it is forgotten, and made anew at the next call.
 
 use std::mem;
+use std::pin::pin;
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use dancer_session::{Error, SessionEngine, Settings};
 use tokio::runtime::{Builder, Runtime};
@@ -62,14 +64,24 @@ impl Live {
     /// process then, since the engine writes in the calling thread.
     pub(crate) fn run<T>(&self, work: impl AsyncFnOnce(&SessionEngine) -> T) -> T {
         let _told = self.events.as_ref().map(dispatcher::set_default);
-        self.runtime.block_on(async {
-            let done = work(&self.engine).await;
-            // Tasks that have got what they waited for run only when somebody lets them.
-            if self.runtime.metrics().num_alive_tasks() > FEW {
-                task::yield_now().await;
-            }
-            done
-        })
+        let done = self.finish(work(&self.engine));
+        // Tasks that have got what they waited for run only when somebody lets them.
+        if self.runtime.metrics().num_alive_tasks() > FEW {
+            self.runtime.block_on(task::yield_now());
+        }
+        done
+    }
+
+    /// Most work ends without ever giving the thread away: what it would cost to be ready for that is
+    /// paid only when it has.
+    fn finish<T>(&self, work: impl Future<Output = T>) -> T {
+        let _here = self.runtime.enter();
+        let mut work = pin!(work);
+        let mut context = Context::from_waker(Waker::noop());
+        match work.as_mut().poll(&mut context) {
+            Poll::Ready(done) => done,
+            Poll::Pending => self.runtime.block_on(work),
+        }
     }
 }
 

@@ -11,7 +11,8 @@ pub(crate) struct Reply(Vec<u8>);
 
 impl Reply {
     pub(crate) fn new(outcome: &str) -> Self {
-        Self(Vec::new()).with(outcome)
+        // A small session fits in.
+        Self(Vec::with_capacity(1000)).with(outcome)
     }
 
     /// The kinds are for Perl's exceptions; see the manual.

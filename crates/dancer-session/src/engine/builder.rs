@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use super::ahead::Ahead;
 use super::queue::Queue;
 use super::{Inner, SessionEngine};
 use crate::cache::Cache;
@@ -122,6 +123,10 @@ impl EngineBuilder {
             clock: self.clock,
             entropy: self.entropy,
             queue: Queue::default(),
+            ahead: match self.threads {
+                Threads::Allowed => None,
+                Threads::None => Some(Ahead::default()),
+            },
             settings: self.settings,
         }))
     }

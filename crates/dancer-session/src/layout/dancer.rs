@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use storable::{Document as Frozen, Kind, Limits};
+use storable::{Document as Frozen, Kind, Limits, Node};
 
 use super::perl::PerlEntries;
 use super::{Content, Document, Entries, Key, Stub};
@@ -63,6 +63,9 @@ pub(super) fn encode(
     document: &Document,
     entries: &PerlEntries,
 ) -> Result<Vec<u8>, storable::Error> {
+    if let Some(payload) = encode_as_read(key, document, entries.document())? {
+        return Ok(payload);
+    }
     let mut frozen = entries.document().clone();
     let root = frozen.root().id();
     // What is right stays: other parts of the session may refer to it.
@@ -81,6 +84,27 @@ pub(super) fn encode(
         _ => {}
     }
     frozen.encode()
+}
+
+/// Writes a session of which nothing is to be changed, only to be added: as Perl has frozen it.
+fn encode_as_read(
+    key: &Key,
+    document: &Document,
+    frozen: &Frozen,
+) -> Result<Option<Vec<u8>>, storable::Error> {
+    // What stands there of the engine's would have to be replaced.
+    match Ours::of(key, frozen) {
+        Some(Ours { owner: None, .. }) => {}
+        _ => return Ok(None),
+    }
+    let mut ours = Frozen::of(&BTreeMap::<&str, &str>::new())?;
+    let root = ours.root().id();
+    ours.insert(root, CREATED, &document.created.seconds())?;
+    ours.insert(root, MARK, &mark_text(document.mark))?;
+    if let Some(owned) = &document.owned {
+        ours.insert(root, OWNER, &owned.to_parts())?;
+    }
+    frozen.encode_adding(&ours)
 }
 
 /// Writes a stub.
@@ -125,34 +149,69 @@ pub(super) fn decode(
 ) -> Result<Content, Refusal> {
     let frozen = Frozen::decode_with(payload, limits(max_size))
         .map_err(|error| proved_or_foreign(key, payload, &error))?;
-    if !is_session_of(key, &frozen) {
+    let Some(ours) = Ours::of(key, &frozen) else {
         return Err(Refusal::Foreign);
-    }
-    let root = frozen.root();
-    // Whatever is no number there, Perl has put there: then it says nothing.
-    let seconds = |name| {
-        let seconds = root.get(name)?.to::<f64>().ok()?;
-        (0.0..1e12)
-            .contains(&seconds)
-            .then(|| Moment::from_seconds(seconds as u64))
     };
-    let mark = root
-        .get(MARK)
-        .and_then(|node| mark_of(&node.to::<String>().ok()?));
+    let mark = ours.mark.and_then(|node| match node.kind() {
+        Kind::Bytes(text) | Kind::Utf8(text) => mark_of(text),
+        _ => None,
+    });
     // What Perl wrote may have none, or that of an older flush.
     let mark = mark.unwrap_or(Mark::NONE);
-    if root.get(ENDED).is_some() {
-        let ends = seconds(ENDED).unwrap_or(Moment::from_seconds(0));
+    if let Some(ended) = ours.ended {
+        let ends = seconds(ended).unwrap_or(Moment::from_seconds(0));
         return Ok(stub_or_gone_on(frozen, Stub { ends, mark }, now));
     }
-    let created = seconds(CREATED);
+    let created = ours.created.and_then(seconds);
     Ok(Content::Session(Document {
         created: created.map_or(now, |created| created.min(now)),
         dated: created.is_some(),
         mark,
-        owned: owned(&frozen).map(Arc::new),
+        owned: ours.owner.and_then(owned_in).map(Arc::new),
         entries: Entries::Perl(PerlEntries::within(frozen)),
     }))
+}
+
+/// What the engine keeps beside the entries, found in one go.
+#[derive(Default)]
+struct Ours<'d> {
+    id: Option<Node<'d>>,
+    created: Option<Node<'d>>,
+    ended: Option<Node<'d>>,
+    mark: Option<Node<'d>>,
+    owner: Option<Node<'d>>,
+}
+
+impl<'d> Ours<'d> {
+    /// `None`: this is no session of that key.
+    fn of(key: &Key, frozen: &'d Frozen) -> Option<Self> {
+        let root = frozen.root();
+        let (Some(_), Kind::Hash(hash)) = (root.class(), root.kind()) else {
+            return None;
+        };
+        let mut ours = Self::default();
+        for entry in hash.iter() {
+            let place = match entry.key_bytes() {
+                b"id" => &mut ours.id,
+                b"__created" => &mut ours.created,
+                b"__ended" => &mut ours.ended,
+                b"__w" => &mut ours.mark,
+                b"__owner" => &mut ours.owner,
+                _ => continue,
+            };
+            // Of a key that is there twice Perl takes the last.
+            *place = (!entry.is_placeholder()).then(|| entry.value());
+        }
+        ours.id.is_some_and(|id| is_key(id, key)).then_some(ours)
+    }
+}
+
+/// Whatever is no number there, Perl has put there: then it says nothing.
+fn seconds(node: Node<'_>) -> Option<Moment> {
+    let seconds = node.to::<f64>().ok()?;
+    (0.0..1e12)
+        .contains(&seconds)
+        .then(|| Moment::from_seconds(seconds as u64))
 }
 
 /// A stub is an empty session to Perl, which may have gone on with it: what it has put there is a
@@ -187,17 +246,24 @@ pub(super) fn adopt(frozen: &[u8], max_size: usize) -> Result<PerlEntries, Strin
 
 /// Whose it is. What has not our form says nothing: the name is reserved, but Perl may have used it.
 pub(super) fn owned(frozen: &Frozen) -> Option<Owned> {
-    let parts = frozen.root().get(OWNER)?.to::<OwnedParts>().ok()?;
+    owned_in(frozen.root().get(OWNER)?)
+}
+
+fn owned_in(node: Node<'_>) -> Option<Owned> {
+    let parts = node.to::<OwnedParts>().ok()?;
     parts.try_into().ok()
 }
 
 /// The root is an object, a hash, and has the id that is its key.
 fn is_session_of(key: &Key, frozen: &Frozen) -> bool {
-    let root = frozen.root();
-    let id = || root.get(ID)?.to::<String>().ok();
-    root.class().is_some()
-        && matches!(root.kind(), Kind::Hash(_))
-        && id().is_some_and(|id| id == key.as_str())
+    Ours::of(key, frozen).is_some()
+}
+
+fn is_key(id: Node<'_>, key: &Key) -> bool {
+    match id.kind() {
+        Kind::Bytes(id) | Kind::Utf8(id) => id == key.as_str().as_bytes(),
+        _ => id.to::<String>().is_ok_and(|id| id == key.as_str()),
+    }
 }
 
 /// What can't be decoded is the session of its key if its bytes hold the id: that is 20 characters
@@ -217,7 +283,7 @@ fn mark_text(mark: Mark) -> String {
     text.map(char::from).iter().collect()
 }
 
-fn mark_of(text: &str) -> Option<Mark> {
+fn mark_of(text: &[u8]) -> Option<Mark> {
     let mut bits = [0; 8];
     let decoded = URL_SAFE_NO_PAD.decode_slice(text, &mut bits);
     matches!(decoded, Ok(8)).then_some(Mark(bits))

@@ -125,11 +125,11 @@ impl PerlEntries {
     pub(crate) fn with_ours_of(&self, there: &Self) -> Result<Self, Error> {
         // What else the engine keeps, it writes anew with each flush.
         let nothing = |entries: &Self| {
-            let foreign = super::dancer::owned(&entries.document).is_none();
+            let foreign = || super::dancer::owned(&entries.document).is_none();
             let kept = |entry: KeyValue<'_>| match entry.key_bytes() {
                 b"__ended" => true,
                 // Whose session it is, each flush says again; what else stands there was Perl's.
-                b"__owner" => foreign,
+                b"__owner" => foreign(),
                 _ => false,
             };
             !entries.iter().any(kept)

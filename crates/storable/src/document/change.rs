@@ -55,6 +55,7 @@ impl Document {
         add: impl FnOnce(&mut Self) -> Result<NodeId, Error>,
     ) -> Result<(), Error> {
         let mut hash = self.hash_at(hash)?;
+        self.as_read = false;
         let before = self.sizes();
         let value = add(self).inspect_err(|_| self.shrink(before))?;
         self.header.minor = self.header.minor.max(Header::MADE);
@@ -90,6 +91,7 @@ impl Document {
         if found.flags & key::PLACEHOLDER != 0 {
             return Ok(false);
         }
+        self.as_read = false;
         if hash.restricted {
             let value = self.push(What::ImmortalUndef)?;
             let entry = &mut self.entries[at];
@@ -121,6 +123,7 @@ impl Document {
         mut keep: impl FnMut(KeyValue<'_>) -> bool,
     ) -> Result<(), Error> {
         let hash = self.hash_at(hash)?;
+        self.as_read = false;
         let mut entries = self.entries[hash.entries.range()].to_vec();
         entries.retain(|entry| keep(KeyValue::new(self, entry)));
         let start = hash.entries.range().start;
@@ -148,6 +151,7 @@ impl Document {
         if !stored.what.can_be_blessed() {
             return Err(Error::value("a constant of Perl's can't be blessed"));
         }
+        self.as_read = false;
         let class = self.class_named(class.as_bytes())?;
         if class != stored.class {
             self.nodes[id.index()].class = class;

@@ -36,6 +36,7 @@ impl Document {
         let mut hash = self.hash_at(hash)?;
         let other_hash = other.hash_at(other.root)?.id;
         let taken = wanted_of(self.as_hash(hash.id)?, other.as_hash(other_hash)?, wanted);
+        self.as_read = false;
         let before = self.sizes();
         let entries = taken.iter().map(|taken| taken.entry);
         let entries = graft::entries(self, hash.id, other, other_hash, entries)

@@ -7,6 +7,11 @@ impl Document {
     /// or a tied variable that its class has frozen by itself. What the root does not lead to does
     /// not count.
     pub fn has_tied(&self) -> bool {
+        let mut all = (0..self.nodes.len()).map(|number| NodeId(number as u32));
+        all.any(|id| self.is_tied(id)) && self.leads_to_tied()
+    }
+
+    fn leads_to_tied(&self) -> bool {
         let mut met = vec![false; self.nodes.len()];
         let mut left = vec![self.root];
         while let Some(id) = left.pop() {

@@ -7,6 +7,7 @@
     reason = "shown when a test fails, or with --no-capture"
 )]
 
+mod adding;
 mod again;
 mod agreement;
 mod changes;

@@ -75,18 +75,17 @@ sub retrieve {
     my $engine = _engine($class);
     return undef if !defined $id || $id eq '';    ## no critic: in a list, too
     # A sub-class looks at its own settings there.
-    $class->new(id => $id) if $class->can('init') != \&init;
+    $class->new(id => $id) if $class ne __PACKAGE__ && $class->can('init') != \&init;
     utf8::encode($id);
     my ($outcome, undef, $payload, $shown) = $engine->call('retrieve', $id);
     if ($outcome eq 'stored') {
         my $self = _thaw($shown, $payload) // return undef;    ## no critic
         delete @$self{@RESERVED};
-        my %hand = (is => 'stored', id => $id, payload => $payload);
+        my $hand = $HAND{$self} = { is => 'stored', id => $id, payload => $payload };
         if (ref $self ne $class && !$self->isa(__PACKAGE__)) {
-            $hand{class} = ref $self;
+            $hand->{class} = ref $self;
             bless $self, $class;
         }
-        $HAND{$self} = \%hand;
         return $self;
     }
     return undef if $outcome eq 'missing';        ## no critic
@@ -99,7 +98,7 @@ sub retrieve {
 
 sub flush {
     my ($self) = @_;
-    $self->_flush('plainly');
+    _tell_of_end($self) if _try($self, 'plainly') eq 'ended';
     return $self;
 }
 
@@ -231,7 +230,7 @@ sub _slide_cookie {
 sub _engine {
     my ($self)   = @_;
     my $class    = ref $self || $self;
-    my $settings = setting('redis_session');
+    my $settings = Dancer::Config::settings()->{redis_session};
     # What is undefined is as good as empty here.
     no warnings 'uninitialized';    ## no critic
     my $key = ref $settings eq 'HASH' ? join "\0", $class, %$settings : '';
@@ -249,9 +248,15 @@ sub _engine {
 sub _flush {
     my ($self, @how) = @_;
     my $outcome = $self->_try(@how);
-    Carp::carp('the session has ended, in this request or in another one: nothing was stored')
-        if $outcome eq 'ended' && !$self->_hand->{warned}++;
+    _tell_of_end($self) if $outcome eq 'ended';
     return $outcome;
+}
+
+sub _tell_of_end {
+    my ($self) = @_;
+    Carp::carp('the session has ended, in this request or in another one: nothing was stored')
+        if !$self->_hand->{warned}++;
+    return;
 }
 
 # Stores the session; what became of it.  $how: `plainly`; `changed`, only if it
@@ -273,10 +278,9 @@ sub _try {
         ($outcome, $id, $payload) = $engine->call('create', _id_of($self), $frozen);
     }
     else {
-        my $text = _id_of($self);
         utf8::encode($_) for @name;
         ($outcome, $id, $payload, $shown, @names) =
-            $engine->call('flush', $text, $hand->{payload} // '', $frozen, $how, @name);
+            $engine->call('flush', _id_of($self), $hand->{payload} // '', $frozen, $how, @name);
     }
     return $outcome if $outcome eq 'unchanged' || $outcome eq 'too many';
     if ($outcome eq 'ended') {
@@ -305,7 +309,8 @@ sub _freeze {
     my $ours = ref $self;
     bless $self, $class if defined $class;
     local $@;
-    my $frozen = eval { Storable::freeze($self) };
+    # What Storable's `freeze` does, but without a second `eval`.
+    my $frozen = eval { Storable::mstore($self) };
     my $reason = $@;
     bless $self, $ours if defined $class;
     return $frozen // Carp::croak(_fault('refused', "the session can't be frozen", $reason));
@@ -338,7 +343,8 @@ sub _take_over {
 sub _thaw {
     my ($shown, $payload) = @_;
     local $@;
-    my $thawed = eval { Storable::thaw(length $shown ? $shown : $payload) };
+    # What Storable's `thaw` does, but without a second `eval`.
+    my $thawed = eval { Storable::mretrieve(length $shown ? $shown : $payload) };
     return undef if !$thawed && (setting('redis_session')->{on_unreadable} // '') eq 'anonymous';    ## no critic
     return $thawed // Carp::croak(_fault('unreadable', "the session can't be thawed", $@));
 }

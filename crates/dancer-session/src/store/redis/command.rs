@@ -39,7 +39,8 @@ impl<'k> Command<'k> {
 
     /// A command that logs and errors call otherwise than the server does.
     pub(super) fn shown_as(name: &'static str, word: &'static str, key: &'k Key) -> Self {
-        let mut cmd = Cmd::new();
+        // Enough for the flush of a small session: growing costs more than room that is not needed.
+        let mut cmd = Cmd::with_capacity(MOST, 1000);
         cmd.arg(word);
         Self {
             name,

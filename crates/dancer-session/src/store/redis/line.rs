@@ -124,6 +124,8 @@ pub(super) async fn shared(
 /// A connection that is used in the calling thread.
 pub(super) struct Here {
     connection: Connection,
+    /// The command that was sent last, as it went over the wire: the next one takes its room.
+    sent: Vec<u8>,
     /// How long a read, and a write, may take; asking for another time costs a call of the kernel.
     patience: Duration,
     /// Who gets the next replies.
@@ -138,6 +140,7 @@ impl Here {
             .map_err(in_words)?;
         let mut here = Self {
             connection,
+            sent: Vec::new(),
             patience: Duration::ZERO,
             owed: VecDeque::new(),
         };
@@ -150,8 +153,11 @@ impl Here {
 
     fn write(&mut self, command: &Cmd, by: Instant) -> RedisResult<()> {
         self.be_patient(by)?;
+        self.sent.clear();
+        self.sent.shrink_to(LARGE);
+        command.write_packed_command(&mut self.sent);
         self.connection
-            .send_packed_command(&command.get_packed_command())
+            .send_packed_command(&self.sent)
             .map_err(in_words)
     }
 
@@ -181,6 +187,9 @@ impl Here {
         Ok(())
     }
 }
+
+/// More room than that is not kept for the next command.
+const LARGE: usize = 64 * 1024;
 
 /// The time until `by`, which must not have passed.
 fn left(by: Instant) -> RedisResult<Duration> {

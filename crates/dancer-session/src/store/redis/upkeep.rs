@@ -131,7 +131,8 @@ impl Upkeep {
         }
         match self.0.threads {
             Threads::Allowed => self.0.wait_for_one(by).await,
-            Threads::None => self.0.make_one(by).await,
+            // Apart: all that connecting takes is large, and a command is seldom in need of it.
+            Threads::None => Box::pin(self.0.make_one(by)).await,
         }
     }
 

@@ -18,6 +18,9 @@ our @CARP_NOT = map { "Dancer::Session::$_" } qw(Redis Redis::Connection);
 # Settings that are ours alone; all others are the engine's.
 my %OURS = map { $_ => 1 } qw(allow_tied lazy);
 
+# What the reply to a call that was not carried out begins with.
+use constant ERROR => pack 'N/a*', 'error';
+
 my %ENGINES;
 
 _attach(__FILE__);
@@ -79,11 +82,15 @@ sub class { return $_[0]{class} }
 # What became of it, and what there is to know; dies of an error.  Each step
 # counts here: it is done for each session that is read or written.
 sub call {
-    my ($self, $name, @parts) = @_;
-    if ($name eq 'retrieve' && defined(my $failure = Dancer::Session::Redis::Request->failure($parts[0]))) {
-        die $failure;    ## no critic: as it came
+    my $self = shift;
+    my $name = shift;
+    if ($name eq 'retrieve' && $Dancer::Session::Redis::Request::FAILURE) {
+        my $failure = Dancer::Session::Redis::Request->failure($_[0]);
+        die $failure if defined $failure;    ## no critic: as it came
     }
-    return _exchange($name, $self->{number}, @parts);
+    unshift @_, $name, $self->{number};
+    # Neither what is sent nor what comes back is copied once more.
+    goto &_exchange;
 }
 
 sub _exchange {
@@ -91,9 +98,9 @@ sub _exchange {
     # One text with Perl's UTF-8 flag among them makes characters of all.
     utf8::downgrade($request);
     my $address = _call($request, length $request, \my $length);
-    my @reply = unpack '(N/a)*', unpack "P$length", pack 'J', $address;
-    return @reply if $reply[0] ne 'error';
-    my (undef, $kind, $words) = map { _characters($_) } @reply;
+    my $reply = unpack "P$length", pack 'J', $address;
+    return unpack '(N/a)*', $reply if substr($reply, 0, length ERROR) ne ERROR;
+    my (undef, $kind, $words) = map { _characters($_) } unpack '(N/a)*', $reply;
     my $failure = Carp::shortmess("Dancer::Session::Redis: $kind: $words");
     Dancer::Session::Redis::Request->remember_failure($_[2], $failure) if $_[0] eq 'retrieve';
     die $failure;        ## no critic: it has its line
