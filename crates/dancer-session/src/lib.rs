@@ -14,6 +14,8 @@ mod id;
 mod layout;
 mod lifetime;
 mod login;
+#[cfg(test)]
+mod model;
 mod owner;
 mod session;
 mod settings;

@@ -19,7 +19,8 @@ pub struct MemoryStore {
     kept: Mutex<Kept>,
 }
 
-struct Kept {
+#[cfg_attr(test, derive(Clone))]
+pub(crate) struct Kept {
     payloads: HashMap<Box<str>, Payload>,
     /// The members of each index, and how long they stay.
     indexes: HashMap<Box<str>, BTreeMap<Box<str>, Moment>>,
@@ -27,6 +28,7 @@ struct Kept {
     sweep_at: usize,
 }
 
+#[cfg_attr(test, derive(Clone))]
 struct Payload {
     bytes: Bytes,
     ends: Moment,
@@ -43,6 +45,17 @@ impl MemoryStore {
                 sweep_at: FIRST_SWEEP,
             }),
         }
+    }
+
+    /// A copy of all that is stored, to go on from it again.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> Kept {
+        self.now().0.clone()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn keep(&self, kept: Kept) {
+        *self.now().0 = kept;
     }
 
     /// All that is stored now, and the time.
