@@ -112,11 +112,7 @@ impl Store for Broken {
         self.store.look(keys, by).await
     }
 
-    async fn enlist(
-        &self,
-        enlistment: Enlistment<'_>,
-        by: Instant,
-    ) -> Result<Vec<String>, Error> {
+    async fn enlist(&self, enlistment: Enlistment<'_>, by: Instant) -> Result<Vec<String>, Error> {
         self.store.enlist(enlistment, by).await
     }
 

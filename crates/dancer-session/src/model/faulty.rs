@@ -129,11 +129,7 @@ impl Store for Faulty {
         self.store.look(keys, by).await
     }
 
-    async fn enlist(
-        &self,
-        enlistment: Enlistment<'_>,
-        by: Instant,
-    ) -> Result<Vec<String>, Error> {
+    async fn enlist(&self, enlistment: Enlistment<'_>, by: Instant) -> Result<Vec<String>, Error> {
         self.is_there()?;
         self.store.enlist(enlistment, by).await
     }

@@ -35,9 +35,7 @@ impl World {
                 }
             }
             Net::CutAfter | Net::CutBefore => {
-                let whole = self.unknown_after(who, &first, fresh);
-                all = self.not_known(who, &first).into_iter().collect();
-                all.extend(whole);
+                all = vec![self.not_known(who), self.unknown_after(who, &first, fresh)];
             }
             Net::Down => all = vec![(Outcome::NotApplied, self.clone())],
         }
@@ -100,7 +98,9 @@ impl World {
             Holds::Visitor | Holds::Nothing if overtaken.is_some() => {
                 (Flushed::Ended, Holds::Ended(overtaken.unwrap_or_default()))
             }
-            Holds::Visitor if !alone.is_empty() => (Flushed::Created, self.create(fresh, alone, owner)),
+            Holds::Visitor if !alone.is_empty() => {
+                (Flushed::Created, self.create(fresh, alone, owner))
+            }
             Holds::Visitor | Holds::Nothing => (flushed, holds),
             // A log-in goes on, under a fresh id and with this request's changes alone.
             Holds::Ended(_) if renew && !alone.is_empty() => {
@@ -108,11 +108,13 @@ impl World {
             }
             Holds::Ended(_) if renew || too_late || !changes.is_empty() => (Flushed::Ended, holds),
             Holds::Ended(_) => (flushed, holds),
-            Holds::Session { number, .. } if renew => match self.renew(number, &changes, owner, fresh) {
-                Some(holds) => (Flushed::Renewed, holds),
-                None if alone.is_empty() => (Flushed::Ended, Holds::Ended(number)),
-                None => (Flushed::Created, self.create(fresh, alone, owner)),
-            },
+            Holds::Session { number, .. } if renew => {
+                match self.renew(number, &changes, owner, fresh) {
+                    Some(holds) => (Flushed::Renewed, holds),
+                    None if alone.is_empty() => (Flushed::Ended, Holds::Ended(number)),
+                    None => (Flushed::Created, self.create(fresh, alone, owner)),
+                }
+            }
             Holds::Session { number, .. } if !changes.is_empty() => {
                 match self.replace(number, &changes, owner) {
                     Some(holds) => (Flushed::Stored, holds),
@@ -153,16 +155,16 @@ impl World {
     }
 
     /// The same for any change, because the store is gone.
-    fn not_known(&self, who: usize, first: &First) -> Option<(Outcome, World)> {
-        let counted = matches!(first, First::Replace(_) | First::Renew(_));
-        let counted = counted.then(|| self.unknown(who)).flatten();
-        Some(counted.unwrap_or_else(|| (Outcome::Unknown, self.clone())))
+    fn not_known(&self, who: usize) -> (Outcome, World) {
+        let held = matches!(self.requests[who].holds, Holds::Session { .. });
+        let counted = if held { self.unknown(who) } else { None };
+        counted.unwrap_or_else(|| (Outcome::Unknown, self.clone()))
     }
 
     /// The store has done what it was asked first, and said nothing: all of that step or, as in
     /// [`not_known`](Self::not_known), none of it. The request knows no more than before.
-    fn unknown_after(&self, who: usize, first: &First, fresh: Number) -> Option<(Outcome, World)> {
-        let (outcome, mut after) = self.not_known(who, first)?;
+    fn unknown_after(&self, who: usize, first: &First, fresh: Number) -> (Outcome, World) {
+        let (outcome, mut after) = self.not_known(who);
         let (changes, owner) = (&self.requests[who].changes, self.requests[who].owner);
         match *first {
             First::Nothing => {}
@@ -170,10 +172,10 @@ impl World {
             First::Create => {
                 let alone = Change::all(changes, &Entries::new());
                 drop(after.create(fresh, alone, owner));
-            },
+            }
             First::Replace(number) => drop(after.replace(number, changes, owner)),
             First::Renew(number) => drop(after.renew(number, changes, owner, fresh)),
         }
-        Some((outcome, after))
+        (outcome, after)
     }
 }

@@ -142,7 +142,11 @@ pub(super) fn judge(
 
 impl World {
     fn differs(&self, look: &Look, view: Option<(&View, usize)>) -> Option<String> {
-        if let Some(number) = look.keys.keys().find(|number| !self.slots.contains_key(*number)) {
+        if let Some(number) = look
+            .keys
+            .keys()
+            .find(|number| !self.slots.contains_key(*number))
+        {
             return Some(format!("there should be no session {number}"));
         }
         if look.owned != self.owned() {

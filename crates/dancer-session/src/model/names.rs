@@ -20,6 +20,7 @@ pub(super) struct Names {
     now: u64,
     ids: Vec<Number>,
     marks: Vec<Mark>,
+    handles: Vec<u64>,
     values: Vec<u64>,
     /// The first count met: others are told by how much they differ, which is all that `update`
     /// can tell.
@@ -33,6 +34,7 @@ impl Names {
             now,
             ids: Vec::new(),
             marks: Vec::new(),
+            handles: Vec::new(),
             values: Vec::new(),
             count: None,
         }
@@ -65,9 +67,9 @@ impl Names {
                     self.mark(Some(*mark));
                     self.entries(entries);
                     // Who is listed is compared with this at each step.
-                    let slot = world.slots.get(number);
-                    let owned = matches!(slot, Some(Slot::Live(live)) if live.owned);
-                    self.out.push(u8::from(owned));
+                    if let Some(Slot::Live(live)) = world.slots.get(number) {
+                        self.handle(live.owned);
+                    }
                 }
                 There::Stub { until, mark } => {
                     self.out.push(b'x');
@@ -91,8 +93,12 @@ impl Names {
                 self.id(Some(*number));
             }
             Holds::Session {
-                number, created, ..
+                number,
+                created,
+                owned,
+                ..
             } => {
+                self.handle(*owned);
                 self.out
                     .push(if world.is_outrun(who) { b'o' } else { b's' });
                 self.id(Some(*number));
@@ -105,11 +111,12 @@ impl Names {
                 request::Change::Count => self.out.push(b'+'),
             }
         }
+        self.handle(request.owner);
         let own = |(number, by)| !world.is_stub_of_another(number, by);
         let doomed = request.doomed.map(own);
         let flags = [
             request.renew,
-            request.owner,
+            request.owner.is_some(),
             request.destroyed,
             request.too_late,
             request.unsure,
@@ -188,6 +195,11 @@ impl Names {
 
     fn mark(&mut self, mark: Option<Mark>) {
         let name = mark.map_or(u8::MAX, |mark| place(&mut self.marks, mark));
+        self.out.push(name);
+    }
+
+    fn handle(&mut self, handle: Option<u64>) {
+        let name = handle.map_or(u8::MAX, |handle| place(&mut self.handles, handle));
         self.out.push(name);
     }
 

@@ -46,8 +46,8 @@ struct Path {
 }
 
 /// The number of the session that belongs to nobody here.
-const OTHER: Number = 0;
-const FIRST: Number = 1;
+pub(super) const OTHER: Number = 0;
+pub(super) const FIRST: Number = 1;
 
 impl Stage {
     /// A stored session with one entry, beside another one, and three requests that come.

@@ -11,8 +11,8 @@ pub(super) struct Request {
     /// What it has done and not flushed.
     pub(super) changes: Vec<Change>,
     pub(super) renew: bool,
-    /// It has said whose the session is.
-    pub(super) owner: bool,
+    /// It has said whose the session is, and this tells it apart in their list.
+    pub(super) owner: Option<u64>,
     /// A session that it has destroyed and not flushed, and which destroy that was.
     pub(super) doomed: Option<(Number, u64)>,
     /// Its last flush has ended a session, and none was stored since.
@@ -34,6 +34,7 @@ pub(super) enum Holds {
         seen: Entries,
         created: u64,
         written: u64,
+        owned: Option<u64>,
     },
     /// A session that another request has ended.
     Ended(Number),
@@ -54,6 +55,7 @@ impl Holds {
             seen: live.entries.clone(),
             created: live.created,
             written: live.written,
+            owned: live.owned,
         }
     }
 
@@ -130,7 +132,13 @@ impl World {
     pub(super) fn log_in(&mut self, who: usize) -> Outcome {
         let at = Change::Set("logged_in_at", self.now);
         self.renews(who);
-        self.requests[who].owner = true;
+        let request = &mut self.requests[who];
+        let before = match request.holds {
+            Holds::Session { owned, .. } => request.owner.or(owned),
+            Holds::Nothing | Holds::Visitor | Holds::Ended(_) => request.owner,
+        };
+        request.owner = before.or(Some(self.handle));
+        self.handle += 1;
         self.change(who, at);
         self.set(who, "user")
     }
@@ -144,7 +152,7 @@ impl World {
     pub(super) fn destroys(&mut self, who: usize) -> Outcome {
         let request = &mut self.requests[who];
         request.changes.clear();
-        (request.renew, request.owner, request.unsure) = (false, false, false);
+        (request.renew, request.owner, request.unsure) = (false, None, false);
         match request.holds {
             Holds::Session { number, .. } => {
                 request.doomed = Some((number, self.destroy));

@@ -154,11 +154,7 @@ impl Rig {
             Step::Renew(_) => done(Ok(held().renew())),
             Step::Destroy(_) => done(Ok(held().destroy())),
             Step::Flush(_, net) => self.flush(held(), net).await,
-            Step::Touch => {
-                self.retrieve(before.number(Which::Newest))
-                    .await
-                    .1
-            }
+            Step::Touch => self.retrieve(before.number(Which::Newest)).await.1,
             Step::DestroyAll => {
                 let ended = self.engine.destroy_all(OWNER).await;
                 Outcome::All(ended.expect("the store is well"))
@@ -224,14 +220,18 @@ impl Rig {
     /// The bytes under one id, and how long they have left.
     pub(super) async fn peek(&self, number: Number) -> Option<(bytes::Bytes, Duration)> {
         let (_, key) = self.id(number);
-        let found = self.store.peek(&key, Instant::now()).await;
+        let found = self.store.peek(&key, self.soon()).await;
         found.expect("the store is well")
     }
 
     /// Lets a key live for so long from now on, past the engine.
     pub(super) async fn touch(&self, key: &Key, ttl: Duration) {
-        let touched = self.store.touch(key, ttl, Instant::now()).await;
+        let touched = self.store.touch(key, ttl, self.soon()).await;
         let _ = touched.expect("the store is well");
+    }
+
+    fn soon(&self) -> Instant {
+        Instant::now() + Duration::from_secs(TIMEOUT)
     }
 
     fn engine_now(&self) -> crate::lifetime::Moment {

@@ -1,6 +1,6 @@
 //! The specification, first part: what is stored, and what each step of a store does to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::request::{Change, Holds, Request};
 use super::step::{Outcome, Step, Which};
@@ -29,6 +29,7 @@ pub(super) struct World {
     /// The next destroy, told apart as engines do by the mark that its stub has.
     pub(super) destroy: u64,
     pub(super) writes: u64,
+    pub(super) handle: u64,
 }
 
 /// What stands under an id that was issued once.
@@ -50,8 +51,8 @@ pub(super) struct Live {
     pub(super) ends: u64,
     /// Which write it comes from.
     pub(super) written: u64,
-    /// Whether it is one of the owner's.
-    pub(super) owned: bool,
+    /// If it is one of the owner's: what tells it apart in their list.
+    pub(super) owned: Option<u64>,
 }
 
 impl World {
@@ -62,7 +63,7 @@ impl World {
             created: now,
             ends: now + EXPIRE,
             written: 0,
-            owned: true,
+            owned: Some(0),
         };
         Self {
             now,
@@ -71,6 +72,7 @@ impl World {
             token: 1000,
             destroy: 1,
             writes: 1,
+            handle: 1,
         }
     }
 
@@ -129,7 +131,7 @@ impl World {
 
     /// The owner ends all of the sessions, whoever is using them.
     fn destroy_all(&mut self) -> Outcome {
-        let theirs = |slot: &Slot| matches!(slot, Slot::Live(live) if live.owned);
+        let theirs = |slot: &Slot| matches!(slot, Slot::Live(live) if live.owned.is_some());
         let all: Vec<Number> = self
             .slots
             .iter()
@@ -142,10 +144,15 @@ impl World {
         Outcome::All(all.len())
     }
 
-    /// How many sessions the owner is shown.
+    /// How many sessions the owner is shown. What one request has made of another one's session,
+    /// as a second click on "Log in" does, is shown with that as one.
     pub(super) fn owned(&self) -> usize {
-        let theirs = |slot: &&Slot| matches!(slot, Slot::Live(live) if live.owned);
-        self.slots.values().filter(theirs).count()
+        let handle = |slot: &Slot| match slot {
+            Slot::Live(live) => live.owned,
+            Slot::Stub { .. } | Slot::Gone => None,
+        };
+        let handles: BTreeSet<u64> = self.slots.values().filter_map(handle).collect();
+        handles.len()
     }
 
     fn wait(&mut self, seconds: u64) -> Outcome {
@@ -166,7 +173,7 @@ impl World {
 
 /// The atomic steps of which a flush is made.
 impl World {
-    pub(super) fn create(&mut self, fresh: Number, entries: Entries, owned: bool) -> Holds {
+    pub(super) fn create(&mut self, fresh: Number, entries: Entries, owned: Option<u64>) -> Holds {
         let mut live = Live {
             entries,
             created: self.now,
@@ -186,7 +193,7 @@ impl World {
         &mut self,
         number: Number,
         changes: &[Change],
-        owned: bool,
+        owned: Option<u64>,
     ) -> Option<Holds> {
         let now = self.now;
         let Some(Slot::Live(live)) = self.slots.get_mut(&number) else {
@@ -194,7 +201,7 @@ impl World {
         };
         live.entries = Change::all(changes, &live.entries);
         live.written = self.writes;
-        live.owned |= owned;
+        live.owned = owned.or(live.owned);
         self.writes += 1;
         live.extend(now);
         Some(Holds::session(number, live))
@@ -205,7 +212,7 @@ impl World {
         &mut self,
         number: Number,
         changes: &[Change],
-        owned: bool,
+        owned: Option<u64>,
         fresh: Number,
     ) -> Option<Holds> {
         self.replace(number, changes, owned)?;
