@@ -66,13 +66,13 @@ impl Stage {
             let _ = at_once(session.flush()).expect("the store is well");
         };
         begun(CANARY, "somebody else");
-        let (_, other) = rig.id(OTHER);
+        let other = rig.issued(OTHER);
         // It outlives every run, so that it has to be as it was at each moment.
-        let touch = rig.touch(&other, Duration::from_secs(1_000_000));
+        let touch = rig.touch(&other.key, Duration::from_secs(1_000_000));
         at_once(touch);
         begun(0, OWNER);
         let canary = at_once(rig.peek(OTHER)).expect("it was stored a moment ago");
-        let world = World::new(FIRST, Entries::from([("a".to_owned(), 0)]), START);
+        let world = World::new(FIRST, Entries::from([("a", 0)]), START);
         let node = Node {
             kept: memory.kept(),
             hands: [None, None, None],

@@ -106,11 +106,11 @@ impl Walk {
             session.set_owner(owner).expect("a name can be one");
             let _ = session.flush().await.expect("the server is well");
         }
-        let (_, key) = rig.id(OTHER);
-        rig.touch(&key, OUTLIVES).await;
+        let other = rig.issued(OTHER);
+        rig.touch(&other.key, OUTLIVES).await;
         let there = rig.peek(OTHER).await.expect("it was stored a moment ago");
         self.canary = there.0.to_vec();
-        World::new(FIRST, Entries::from([("a".to_owned(), 0)]), START)
+        World::new(FIRST, Entries::from([("a", 0)]), START)
     }
 
     /// Every key has an end, and the other session is as it was.

@@ -73,9 +73,9 @@ impl Change {
         for change in changes {
             match change {
                 Self::Set(name, value) => {
-                    entries.insert((*name).to_owned(), *value);
+                    entries.insert(name, *value);
                 }
-                Self::Count => *entries.entry("n".to_owned()).or_default() += 1,
+                Self::Count => *entries.entry("n").or_default() += 1,
             }
         }
         entries

@@ -23,7 +23,13 @@ pub(super) struct Rig {
     net: Arc<Mutex<Net>>,
     pub(super) now: Arc<AtomicU64>,
     pub(super) made: Arc<Made>,
-    ids: Mutex<Vec<(SessionId, Key)>>,
+    ids: Mutex<Vec<Arc<Issued>>>,
+}
+
+/// An id that was made, and its key.
+pub(super) struct Issued {
+    pub(super) id: SessionId,
+    pub(super) key: Key,
 }
 
 /// How many ids and marks were made. They are numbers here, so that each run is like the one before.
@@ -167,8 +173,8 @@ impl Rig {
     }
 
     async fn retrieve(&self, number: Number) -> (Session, Outcome) {
-        let (id, _) = self.id(number);
-        let found = self.engine.retrieve(id.as_str()).await;
+        let issued = self.issued(number);
+        let found = self.engine.retrieve(issued.id.as_str()).await;
         match found.expect("the store is well") {
             None => (self.engine.anonymous(), Outcome::Missing),
             Some(session) if session.is_ended() => (session, Outcome::Ended),
@@ -194,9 +200,9 @@ impl Rig {
         let mut keys = BTreeMap::new();
         for number in first..self.made.ids.load(Ordering::Relaxed) as Number {
             if let Some((payload, left)) = self.peek(number).await {
-                let (_, key) = self.id(number);
+                let key = &self.issued(number).key;
                 let now = self.engine_now();
-                let content = self.codec.decode(&key, &payload, now);
+                let content = self.codec.decode(key, &payload, now);
                 let there = match content.expect("what the engine writes can be read") {
                     Content::Session(document) => There::Session {
                         entries: numbers(&document.entries),
@@ -219,8 +225,8 @@ impl Rig {
 
     /// The bytes under one id, and how long they have left.
     pub(super) async fn peek(&self, number: Number) -> Option<(bytes::Bytes, Duration)> {
-        let (_, key) = self.id(number);
-        let found = self.store.peek(&key, self.soon()).await;
+        let issued = self.issued(number);
+        let found = self.store.peek(&issued.key, self.soon()).await;
         found.expect("the store is well")
     }
 
@@ -239,21 +245,21 @@ impl Rig {
     }
 
     /// The id with this number, as the engine made it.
-    pub(super) fn id(&self, number: Number) -> (SessionId, Key) {
+    pub(super) fn issued(&self, number: Number) -> Arc<Issued> {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         while ids.len() <= number {
             let id = SessionId::generate(&Made::numbered(ids.len()), self.codec.layout)
                 .expect("these random bits never fail");
             let key = self.codec.key(&id);
-            ids.push((id, key));
+            ids.push(Arc::new(Issued { id, key }));
         }
-        ids[number].clone()
+        Arc::clone(&ids[number])
     }
 
     /// The number of an id.
     pub(super) fn number(&self, id: &SessionId) -> Option<Number> {
         let ids = self.made.ids.load(Ordering::Relaxed) as Number;
-        (0..ids).find(|number| self.id(*number).0.as_str() == id.as_str())
+        (0..ids).find(|number| self.issued(*number).id.as_str() == id.as_str())
     }
 }
 
@@ -285,12 +291,17 @@ fn write(mut number: u64, bits: &mut [u8]) {
     }
 }
 
+/// The entries that steps set. Anything else would be a stranger's.
+const NAMES: [&str; 5] = ["a", "b", "n", "user", "logged_in_at"];
+
 pub(super) fn numbers(entries: &crate::layout::Entries) -> Entries {
-    let names = entries.names().into_iter();
-    let value = |name: &str| entries.get::<u64>(name).ok().flatten();
-    names
-        .filter_map(|name| value(&name).map(|value| (name, value)))
-        .collect()
+    let known = NAMES.iter().filter_map(|name| {
+        let value = entries.get::<u64>(name).expect("steps set numbers");
+        value.map(|value| (*name, value))
+    });
+    let known: Entries = known.collect();
+    assert_eq!(known.len(), entries.len(), "an entry that no step has set");
+    known
 }
 
 /// Runs what never waits: everything does, on a store in memory.

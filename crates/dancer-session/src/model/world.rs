@@ -16,7 +16,7 @@ pub(super) const TIMEOUT: u64 = 20;
 pub(super) type Number = usize;
 /// Values are numbers: those that are set occur once in a whole run, so that each shows where it
 /// comes from.
-pub(super) type Entries = BTreeMap<String, u64>;
+pub(super) type Entries = BTreeMap<&'static str, u64>;
 
 /// All that the model knows.
 #[derive(Debug, Clone)]
