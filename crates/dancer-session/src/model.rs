@@ -7,6 +7,8 @@
 //! [`interleaved`] (named programs, in every order) and [`random`] (by a seed, on a real Redis). In
 //! [`caught`], each of them has to find three faults that an engine may have.
 
+#![allow(clippy::print_stdout, reason = "what was walked is to be seen")]
+
 mod breadth;
 mod broken;
 mod caught;

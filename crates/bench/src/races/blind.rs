@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dancer_session::{
-    Create, Destroy, Enlistment, Error, Key, RedisStore, Renew, Renewal, Replace, Store, Touch,
+    Create, Enlistment, Error, Key, RedisStore, Renew, Renewal, Replace, Store, Touch,
 };
 
 pub(super) struct Blind(pub(super) RedisStore);
@@ -18,10 +18,10 @@ impl Store for Blind {
         ttl: Duration,
         by: Instant,
     ) -> Result<Replace, Error> {
-        Ok(match self.0.destroy(key, payload, ttl, by).await? {
-            Destroy::Destroyed(_) => Replace::Replaced,
-            Destroy::Gone => Replace::Gone,
-        })
+        match self.0.peek(key, by).await? {
+            Some((there, _)) => self.0.replace(key, &there, payload, ttl, by).await,
+            None => Ok(Replace::Gone),
+        }
     }
 
     async fn retrieve(
@@ -49,16 +49,6 @@ impl Store for Blind {
 
     async fn renew(&self, renewal: Renewal<'_>, by: Instant) -> Result<Renew, Error> {
         self.0.renew(renewal, by).await
-    }
-
-    async fn destroy(
-        &self,
-        key: &Key,
-        stub: &[u8],
-        ttl: Duration,
-        by: Instant,
-    ) -> Result<Destroy, Error> {
-        self.0.destroy(key, stub, ttl, by).await
     }
 
     async fn touch(&self, key: &Key, ttl: Duration, by: Instant) -> Result<Touch, Error> {

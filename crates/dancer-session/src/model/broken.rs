@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::faulty::Faulty;
-use crate::{Create, Destroy, Enlistment, Error, Key, Renew, Renewal, Replace, Store, Touch};
+use crate::{Create, Enlistment, Error, Key, Renew, Renewal, Replace, Store, Touch};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -55,10 +55,10 @@ impl Store for Broken {
         by: Instant,
     ) -> Result<Replace, Error> {
         if self.fault == Fault::BlindSet {
-            return Ok(match self.store.destroy(key, payload, ttl, by).await? {
-                Destroy::Destroyed(_) => Replace::Replaced,
-                Destroy::Gone => Replace::Gone,
-            });
+            return match self.store.peek(key, by).await? {
+                Some((there, _)) => self.store.replace(key, &there, payload, ttl, by).await,
+                None => Ok(Replace::Gone),
+            };
         }
         match self.store.replace(key, read, payload, ttl, by).await? {
             Replace::Gone if self.fault == Fault::FlushCreates => {
@@ -92,16 +92,6 @@ impl Store for Broken {
             Create::Created => Renew::Renewed,
             Create::Exists => Renew::Exists,
         })
-    }
-
-    async fn destroy(
-        &self,
-        key: &Key,
-        stub: &[u8],
-        ttl: Duration,
-        by: Instant,
-    ) -> Result<Destroy, Error> {
-        self.store.destroy(key, stub, ttl, by).await
     }
 
     async fn touch(&self, key: &Key, ttl: Duration, by: Instant) -> Result<Touch, Error> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::store::ErasedStore;
-use crate::{Create, Destroy, Enlistment, Error, Key, Renew, Renewal, Replace, Store, Touch};
+use crate::{Create, Enlistment, Error, Key, Renew, Renewal, Replace, Store, Touch};
 
 /// What happens on the way to the store, from the next change on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -107,16 +107,6 @@ impl Store for Faulty {
 
     async fn renew(&self, renewal: Renewal<'_>, by: Instant) -> Result<Renew, Error> {
         self.change(self.store.renew(renewal, by)).await
-    }
-
-    async fn destroy(
-        &self,
-        key: &Key,
-        stub: &[u8],
-        ttl: Duration,
-        by: Instant,
-    ) -> Result<Destroy, Error> {
-        self.change(self.store.destroy(key, stub, ttl, by)).await
     }
 
     // Nobody waits for a touch, so nobody asks what became of it.

@@ -157,8 +157,14 @@ impl Rig {
                 done(held().set_owner(OWNER));
                 done(held().set("user", before.token))
             }
-            Step::Renew(_) => done(Ok(held().renew())),
-            Step::Destroy(_) => done(Ok(held().destroy())),
+            Step::Renew(_) => {
+                held().renew();
+                Outcome::Done
+            }
+            Step::Destroy(_) => {
+                held().destroy();
+                Outcome::Done
+            }
             Step::Flush(_, net) => self.flush(held(), net).await,
             Step::Touch => self.retrieve(before.number(Which::Newest)).await.1,
             Step::DestroyAll => {

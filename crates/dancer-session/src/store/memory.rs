@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Create, Destroy, Enlistment, Renew, Renewal, Replace, Store, Touch};
+use super::{Create, Enlistment, Renew, Renewal, Replace, Store, Touch};
 use crate::lifetime::{Clock, Moment};
 use crate::{Error, Key};
 
@@ -180,21 +180,6 @@ impl Store for MemoryStore {
         kept.put(renewal.new, renewal.payload, renewal.ttl, now);
         kept.put(renewal.old, renewal.stub, renewal.stub_ttl, now);
         Ok(Renew::Renewed)
-    }
-
-    async fn destroy(
-        &self,
-        key: &Key,
-        stub: &[u8],
-        ttl: Duration,
-        _by: Instant,
-    ) -> Result<Destroy, Error> {
-        let (mut kept, now) = self.now();
-        let Some(there) = kept.get(key, now).map(|payload| payload.bytes.clone()) else {
-            return Ok(Destroy::Gone);
-        };
-        kept.put(key, stub, ttl, now);
-        Ok(Destroy::Destroyed(there))
     }
 
     async fn touch(&self, key: &Key, ttl: Duration, _by: Instant) -> Result<Touch, Error> {

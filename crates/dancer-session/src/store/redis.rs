@@ -24,7 +24,7 @@ use self::fault::{Action, Fault, Outcome};
 pub(crate) use self::line::Threads;
 use self::link::Link;
 use self::script::Script;
-use super::{Create, Destroy, Enlistment, Renew, Renewal, Replace, Store, Touch};
+use super::{Create, Enlistment, Renew, Renewal, Replace, Store, Touch};
 use crate::{Error, Key, Settings};
 
 /// A [`Store`] in Redis 6.2 or newer, over one connection that all sessions share.
@@ -269,22 +269,6 @@ impl Store for RedisStore {
             Value::Nil => Ok(Renew::Gone),
             Value::BulkString(there) => Ok(Renew::Changed(there.into())),
             _ => Err(self.strange(&self.renew.by_hash(&[old, new]))),
-        }
-    }
-
-    async fn destroy(
-        &self,
-        key: &Key,
-        stub: &[u8],
-        ttl: Duration,
-        by: Instant,
-    ) -> Result<Destroy, Error> {
-        let command = Command::new("SET", key).key(key).payload(stub);
-        let command = command.arg("PX").milliseconds(ttl).arg("XX").arg("GET");
-        match self.change(&command, by).await? {
-            Value::BulkString(there) => Ok(Destroy::Destroyed(there.into())),
-            Value::Nil => Ok(Destroy::Gone),
-            _ => Err(self.strange(&command)),
         }
     }
 
