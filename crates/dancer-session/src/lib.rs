@@ -19,7 +19,10 @@ mod model;
 mod owner;
 mod session;
 mod settings;
+#[cfg(all(test, feature = "shuttle"))]
+mod shuttled;
 mod store;
+mod sync;
 
 /// The client library of Redis, because [`SessionEngine::redis`] hands out a connection of its.
 pub use redis;

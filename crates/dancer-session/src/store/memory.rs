@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::{Create, Enlistment, Renew, Renewal, Replace, Store, Touch};
 use crate::lifetime::{Clock, Moment};
+use crate::sync::{Mutex, MutexGuard};
 use crate::{Error, Key};
 
 /// A [`Store`] that keeps everything in memory, by the same rules as Redis does, expiry included.
