@@ -12,7 +12,11 @@ use crate::lifetime::Moment;
 use crate::owner::Owned;
 use crate::session::Read;
 
+#[cfg(test)]
+mod seen;
+
 /// A session between two flushes.
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Hand {
     origin: Origin,
     changes: Vec<Change>,
@@ -58,6 +62,7 @@ impl OwnerChange {
 }
 
 /// A session that is to be destroyed.
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Doomed {
     pub(crate) read: Read,
     /// What its stub is known by, the same in all flushes that try.

@@ -15,10 +15,15 @@ mod id;
 mod layout;
 mod lifetime;
 mod login;
+#[cfg(test)]
+mod model;
 mod owner;
 mod session;
 mod settings;
+#[cfg(all(test, feature = "shuttle"))]
+mod shuttled;
 mod store;
+mod sync;
 
 /// The client library of Redis, because [`SessionEngine::redis`] hands out a connection of its.
 pub use redis;
@@ -37,4 +42,4 @@ pub use settings::{
 };
 pub use store::memory::MemoryStore;
 pub use store::redis::RedisStore;
-pub use store::{Create, Destroy, Enlistment, Renew, Renewal, Replace, Store, Touch};
+pub use store::{Create, Enlistment, Renew, Renewal, Replace, Store, Touch};

@@ -2,7 +2,7 @@
 //! no I/O; only [`flush`](Session::flush) does.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use crate::hand::{Hand, Origin, OwnerChange};
 use crate::id::SessionId;
 use crate::layout::{Document, Entries};
 use crate::login::CSRF;
+use crate::sync::{Mutex, MutexGuard};
 use crate::{Adopted, Error, OwnedHandle, Owner, event};
 
 /// A session. Clones share it: what one sets, the others see.

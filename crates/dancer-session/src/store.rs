@@ -87,17 +87,6 @@ pub trait Store: Send + Sync + 'static {
         by: Instant,
     ) -> impl Future<Output = Result<Renew, Error>> + Send;
 
-    /// Puts a stub in the place of whatever payload is there, and returns that.
-    ///
-    /// Absent or expired: [`Destroy::Gone`], and nothing is created. Doing it twice does no harm.
-    fn destroy(
-        &self,
-        key: &Key,
-        stub: &[u8],
-        ttl: Duration,
-        by: Instant,
-    ) -> impl Future<Output = Result<Destroy, Error>> + Send;
-
     /// Lets a key live for `ttl` from now, longer or shorter than it had; 0 ends it. Carries no
     /// data. The engine waits for no answer: the command should be on its way when the future was
     /// polled once, but an answer may take until the next call.
@@ -220,16 +209,6 @@ pub enum Renew {
     Gone,
     /// The new key is taken.
     Exists,
-}
-
-/// What became of a [`destroy`](Store::destroy).
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub enum Destroy {
-    /// The stub stands there now, in the place of this payload.
-    Destroyed(Bytes),
-    /// There was nothing.
-    Gone,
 }
 
 /// What became of a [`touch`](Store::touch).

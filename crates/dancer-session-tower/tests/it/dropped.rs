@@ -8,8 +8,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use dancer_session::{
-    Clock, Create, Destroy, Enlistment, Error, Key, MemoryStore, Renew, Renewal, Replace, Settings,
-    Store, Touch,
+    Clock, Create, Enlistment, Error, Key, MemoryStore, Renew, Renewal, Replace, Settings, Store,
+    Touch,
 };
 use dancer_session_tower::SessionEngine;
 use tokio::task::yield_now;
@@ -69,16 +69,6 @@ impl Store for Hesitant {
 
     async fn renew(&self, renewal: Renewal<'_>, by: Instant) -> Result<Renew, Error> {
         hesitate!(self.renew(renewal, by))
-    }
-
-    async fn destroy(
-        &self,
-        key: &Key,
-        stub: &[u8],
-        ttl: Duration,
-        by: Instant,
-    ) -> Result<Destroy, Error> {
-        hesitate!(self.destroy(key, stub, ttl, by))
     }
 
     async fn touch(&self, key: &Key, ttl: Duration, by: Instant) -> Result<Touch, Error> {

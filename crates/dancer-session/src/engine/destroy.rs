@@ -1,18 +1,14 @@
 //! The end of a session: a stub in its place, and who was first.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use bytes::Bytes;
 
 use super::SessionEngine;
 use super::doubt::Doubt;
 use crate::hand::Doomed;
 use crate::id::Mark;
 use crate::layout::{Content, Key};
-use crate::owner::Owned;
-use crate::store::{Destroy, Replace};
-use crate::{Error, Layout, event};
+use crate::store::Replace;
+use crate::{Error, event};
 
 impl SessionEngine {
     /// Puts a stub in the place of a session. `false`: another request had ended it before, so
@@ -25,10 +21,16 @@ impl SessionEngine {
             None => *doomed.mark.insert(Mark::generate(&self.0.entropy)?),
         };
         let (stub, ttl) = self.stub(&key, mark);
-        let (mut there, mut owned) = (read.payload.clone(), read.document.owned.clone());
+        // In line with the flushes of this process, so that only processes compete.
+        let mut turn = self.0.queue.turn(&read.id, by).await?;
+        let latest = turn.latest().unwrap_or_else(|| read.clone());
+        turn.leave_behind(None);
+        let (mut there, mut owned) = (latest.payload, latest.document.owned.clone());
         let mut doubt = Doubt::until(by);
         loop {
-            match self.put_stub(&key, &there, &stub, ttl, by).await {
+            // Only over a session: a stub of its own over that of a renew, found there after a lost
+            // reply, would pass for the end of a session that lives on.
+            match self.replace(&key, &there, &stub, ttl, by).await {
                 Err(error) if error.is_no_room() => {
                     let ended = self.end_without_stub(&key, mark, by).await;
                     let ended = ended.map_err(|error| doubt.report(error))?;
@@ -36,16 +38,16 @@ impl SessionEngine {
                     return Ok(ended);
                 }
                 Err(error) => doubt.again(error).await?,
-                Ok(Put::Nothing) => {
+                Ok(Replace::Gone) => {
                     self.delist_later(&key, owned.as_deref());
                     return Ok(true);
                 }
-                Ok(Put::Stub(replaced)) => {
+                Ok(Replace::Replaced) => {
                     event::destroyed(&read.id, false);
-                    self.delist_later(&key, replaced.or(owned).as_deref());
+                    self.delist_later(&key, owned.as_deref());
                     return Ok(true);
                 }
-                Ok(Put::Changed(newer)) => match self.decode(&key, &newer) {
+                Ok(Replace::Changed(newer)) => match self.decode(&key, &newer) {
                     Ok(Content::Stub(stub)) => {
                         let before = stub.mark != mark;
                         event::destroyed(&read.id, before);
@@ -87,45 +89,4 @@ impl SessionEngine {
             }
         }
     }
-
-    /// Puts a stub where a session was read. Under a key of our own that takes no proof, and whatever
-    /// was there comes back; a bare key may be anybody's by now.
-    async fn put_stub(
-        &self,
-        key: &Key,
-        read: &Bytes,
-        stub: &Bytes,
-        ttl: Duration,
-        by: Instant,
-    ) -> Result<Put, Error> {
-        let _forgotten = self.forgetting(key);
-        match self.0.codec.layout {
-            Layout::Dancer => {
-                let replaced = self.replace(key, read, stub, ttl, by).await?;
-                Ok(match replaced {
-                    Replace::Gone => Put::Nothing,
-                    Replace::Replaced => Put::Stub(None),
-                    Replace::Changed(there) => Put::Changed(there),
-                })
-            }
-            Layout::Native => Ok(match self.0.store.destroy(key, stub, ttl, by).await? {
-                Destroy::Gone => Put::Nothing,
-                Destroy::Destroyed(there) => match self.decode(key, &there) {
-                    Ok(Content::Stub(_)) => Put::Changed(there),
-                    Ok(Content::Session(document)) => Put::Stub(document.owned),
-                    Ok(Content::Foreign) | Err(_) => Put::Stub(None),
-                },
-            }),
-        }
-    }
-}
-
-/// What became of a stub that was to be put in the place of a session.
-enum Put {
-    /// It stands there, and the session had this owner, if it is known.
-    Stub(Option<Arc<Owned>>),
-    /// There was something else, which is this.
-    Changed(Bytes),
-    /// There was nothing.
-    Nothing,
 }

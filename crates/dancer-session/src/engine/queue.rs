@@ -2,7 +2,7 @@
 //! other in the store, one round trip at a time. So only processes compete there.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
@@ -11,6 +11,7 @@ use tokio::time::timeout_at;
 use crate::Error;
 use crate::id::SessionId;
 use crate::session::Read;
+use crate::sync::{Mutex, MutexGuard};
 
 /// One queue for each session that is being flushed just now; no trace of any other.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Create, Destroy, Enlistment, Renew, Renewal, Replace, Store, Touch};
+use super::{Create, Enlistment, Renew, Renewal, Replace, Store, Touch};
 use crate::{Error, Key};
 
 type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -38,13 +38,6 @@ pub(crate) trait ErasedStore: Send + Sync {
         by: Instant,
     ) -> Step<'a, Replace>;
     fn renew<'a>(&'a self, renewal: Renewal<'a>, by: Instant) -> Step<'a, Renew>;
-    fn destroy<'a>(
-        &'a self,
-        key: &'a Key,
-        stub: &'a [u8],
-        ttl: Duration,
-        by: Instant,
-    ) -> Step<'a, Destroy>;
     fn touch<'a>(&'a self, key: &'a Key, ttl: Duration, by: Instant) -> Step<'a, Touch>;
     fn look<'a>(&'a self, keys: &'a [Key], by: Instant) -> Step<'a, Vec<Option<Bytes>>>;
     fn enlist<'a>(&'a self, enlistment: Enlistment<'a>, by: Instant) -> Step<'a, Vec<String>>;
@@ -91,16 +84,6 @@ impl<S: Store> ErasedStore for S {
 
     fn renew<'a>(&'a self, renewal: Renewal<'a>, by: Instant) -> Step<'a, Renew> {
         Box::pin(Store::renew(self, renewal, by))
-    }
-
-    fn destroy<'a>(
-        &'a self,
-        key: &'a Key,
-        stub: &'a [u8],
-        ttl: Duration,
-        by: Instant,
-    ) -> Step<'a, Destroy> {
-        Box::pin(Store::destroy(self, key, stub, ttl, by))
     }
 
     fn touch<'a>(&'a self, key: &'a Key, ttl: Duration, by: Instant) -> Step<'a, Touch> {

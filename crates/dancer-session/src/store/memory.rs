@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Create, Destroy, Enlistment, Renew, Renewal, Replace, Store, Touch};
+use super::{Create, Enlistment, Renew, Renewal, Replace, Store, Touch};
 use crate::lifetime::{Clock, Moment};
+use crate::sync::{Mutex, MutexGuard};
 use crate::{Error, Key};
 
 /// A [`Store`] that keeps everything in memory, by the same rules as Redis does, expiry included.
@@ -19,7 +20,8 @@ pub struct MemoryStore {
     kept: Mutex<Kept>,
 }
 
-struct Kept {
+#[cfg_attr(test, derive(Clone))]
+pub(crate) struct Kept {
     payloads: HashMap<Box<str>, Payload>,
     /// The members of each index, and how long they stay.
     indexes: HashMap<Box<str>, BTreeMap<Box<str>, Moment>>,
@@ -27,6 +29,7 @@ struct Kept {
     sweep_at: usize,
 }
 
+#[cfg_attr(test, derive(Clone))]
 struct Payload {
     bytes: Bytes,
     ends: Moment,
@@ -43,6 +46,17 @@ impl MemoryStore {
                 sweep_at: FIRST_SWEEP,
             }),
         }
+    }
+
+    /// A copy of all that is stored, to go on from it again.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> Kept {
+        self.now().0.clone()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn keep(&self, kept: Kept) {
+        *self.now().0 = kept;
     }
 
     /// All that is stored now, and the time.
@@ -167,21 +181,6 @@ impl Store for MemoryStore {
         kept.put(renewal.new, renewal.payload, renewal.ttl, now);
         kept.put(renewal.old, renewal.stub, renewal.stub_ttl, now);
         Ok(Renew::Renewed)
-    }
-
-    async fn destroy(
-        &self,
-        key: &Key,
-        stub: &[u8],
-        ttl: Duration,
-        _by: Instant,
-    ) -> Result<Destroy, Error> {
-        let (mut kept, now) = self.now();
-        let Some(there) = kept.get(key, now).map(|payload| payload.bytes.clone()) else {
-            return Ok(Destroy::Gone);
-        };
-        kept.put(key, stub, ttl, now);
-        Ok(Destroy::Destroyed(there))
     }
 
     async fn touch(&self, key: &Key, ttl: Duration, _by: Instant) -> Result<Touch, Error> {

@@ -27,7 +27,7 @@ pub(crate) use self::line::Threads;
 use self::link::Link;
 use self::script::Script;
 use self::tracking::Tracking;
-use super::{Create, Destroy, Enlistment, Renew, Renewal, Replace, Store, Touch};
+use super::{Create, Enlistment, Renew, Renewal, Replace, Store, Touch};
 use crate::cache::Cache;
 use crate::{Error, Key, Settings};
 
@@ -304,22 +304,6 @@ impl Store for RedisStore {
             Value::Nil => Ok(Renew::Gone),
             Value::BulkString(there) => Ok(Renew::Changed(there.into())),
             _ => Err(self.strange(&self.renew.by_hash(&[old, new]))),
-        }
-    }
-
-    async fn destroy(
-        &self,
-        key: &Key,
-        stub: &[u8],
-        ttl: Duration,
-        by: Instant,
-    ) -> Result<Destroy, Error> {
-        let command = Command::new("SET", key).key(key).payload(stub);
-        let command = command.arg("PX").milliseconds(ttl).arg("XX").arg("GET");
-        match self.change(&command, by).await? {
-            Value::BulkString(there) => Ok(Destroy::Destroyed(there.into())),
-            Value::Nil => Ok(Destroy::Gone),
-            _ => Err(self.strange(&command)),
         }
     }
 

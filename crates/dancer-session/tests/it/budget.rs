@@ -116,14 +116,11 @@ async fn rule_4_7_a_renew_with_changes_costs_one() {
 
 #[tokio::test]
 async fn rule_4_7_a_destroy_costs_one() {
-    check(
-        Settings::default(),
-        &[("set", 1)],
-        |_, session| async move {
-            session.destroy();
-            assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
-        },
-    )
+    let script = [("evalsha", 1), ("get", 1), ("set", 1)];
+    check(Settings::default(), &script, |_, session| async move {
+        session.destroy();
+        assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
+    })
     .await;
 }
 

@@ -259,7 +259,7 @@ async fn r45_a_log_out_that_nobody_could_store() {
     let told = Told::listening();
     let mut connection = bench.server().connection().await;
     let mut acl = redis::cmd("ACL");
-    acl.arg("SETUSER").arg("default").arg("-set");
+    acl.arg("SETUSER").arg("default").arg("-evalsha");
     let () = acl.query_async(&mut connection).await.unwrap();
     session.destroy();
     session.abandon();

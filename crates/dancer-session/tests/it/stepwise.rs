@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use dancer_session::{
-    Create, Destroy, Enlistment, Error, Key, Renew, Renewal, Replace, Store, Touch,
-};
+use dancer_session::{Create, Enlistment, Error, Key, Renew, Renewal, Replace, Store, Touch};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -165,16 +163,6 @@ impl<S: Store> Store for Stepwise<S> {
 
     async fn renew(&self, renewal: Renewal<'_>, by: Instant) -> Result<Renew, Error> {
         self.step(self.store.renew(renewal, by)).await
-    }
-
-    async fn destroy(
-        &self,
-        key: &Key,
-        stub: &[u8],
-        ttl: Duration,
-        by: Instant,
-    ) -> Result<Destroy, Error> {
-        self.step(self.store.destroy(key, stub, ttl, by)).await
     }
 
     async fn touch(&self, key: &Key, ttl: Duration, by: Instant) -> Result<Touch, Error> {

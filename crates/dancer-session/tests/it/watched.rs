@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dancer_session::{
-    Clock, Create, Destroy, Enlistment, Error, Key, MemoryStore, Renew, Renewal, Replace, Store,
-    Touch,
+    Clock, Create, Enlistment, Error, Key, MemoryStore, Renew, Renewal, Replace, Store, Touch,
 };
 
 /// Forwards to a [`MemoryStore`], counts the steps and remembers the keys.
@@ -139,16 +138,6 @@ impl Store for Watched {
         self.step(&[renewal.old, renewal.new])
             .renew(renewal, by)
             .await
-    }
-
-    async fn destroy(
-        &self,
-        key: &Key,
-        stub: &[u8],
-        ttl: Duration,
-        by: Instant,
-    ) -> Result<Destroy, Error> {
-        self.step(&[key]).destroy(key, stub, ttl, by).await
     }
 
     async fn touch(&self, key: &Key, ttl: Duration, by: Instant) -> Result<Touch, Error> {

@@ -178,10 +178,13 @@ async fn r35_what_may_have_happened_is_never_called_not_applied() {
         let old = session.id();
         session.set("a", 1).unwrap();
         if destroy {
+            // The server has the script then.
+            let _ = session.flush().await.unwrap();
             session.destroy();
         }
         let before = server.commands().await.calls("set");
-        lose_and_close(&proxy, "$3\r\nSET\r\n");
+        let word = if destroy { "EVALSHA" } else { "$3\r\nSET\r\n" };
+        lose_and_close(&proxy, word);
         let error = session.flush().await.unwrap_err();
         assert!(error.is_unknown() && error.is_unavailable(), "{error}");
         assert_eq!(

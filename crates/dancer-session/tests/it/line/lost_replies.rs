@@ -93,7 +93,7 @@ async fn r36_every_step_finds_out_what_became_of_it() {
                 .is_some()
         );
 
-        bench.lose("$3\r\nSET\r\n", lost);
+        bench.lose("EVALSHA", lost);
         session.destroy();
         assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
         let _: () = redis::cmd("FLUSHALL")
@@ -172,4 +172,24 @@ async fn r36_two_writers_and_every_fifth_reply_lost() {
         "{counted} counted, {acknowledged} acknowledged, {} unknown",
         behind.1
     );
+}
+
+/// A log-out whose reply is lost does not take its own stub over a renew's for the end of a session
+/// that lives on under another id (rule 4.3).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r36_a_log_out_after_a_renew_is_not_reported_as_done() {
+    let bench = Bench::new().await;
+    let session = bench.direct.create().await.unwrap();
+    session.set("n", 1).unwrap();
+    let _ = session.flush().await.unwrap();
+    let late = bench.engine.retrieve(&id(&session)).await.unwrap().unwrap();
+    session.renew();
+    assert_eq!(session.flush().await.unwrap(), Flushed::Renewed);
+    bench.lose("EVALSHA", 1);
+    late.destroy();
+    assert_eq!(late.flush().await.unwrap(), Flushed::Ended);
+    assert!(!late.is_destroyed());
+    assert_eq!(bench.proxy.lost_replies(), 1);
+    let lives = bench.direct.retrieve(&id(&session)).await.unwrap().unwrap();
+    assert_eq!(get(&lives, "n"), Some(1));
 }

@@ -78,9 +78,9 @@ impl Step {
     /// The command it begins with.
     fn word(self) -> &'static str {
         match self {
-            Self::Create | Self::Destroy => "SET",
+            Self::Create => "SET",
             Self::Retrieve => "GETEX",
-            Self::Flush | Self::Renew => "EVALSHA",
+            Self::Flush | Self::Renew | Self::Destroy => "EVALSHA",
         }
     }
 
