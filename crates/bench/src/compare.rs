@@ -3,15 +3,17 @@
 mod house;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
 
 use self::house::House;
 use crate::contender::{
-    ActixSession, Bare, Contender, Ours, POOLS, Pipelined, TOWER_SESSIONS, TowerSessions,
+    ACTIX_SESSION, ActixSession, Bare, Contender, OURS, Ours, POOLS, Pipelined, TOWER_SESSIONS,
+    TowerSessions,
 };
-use crate::figures::{Figures, Measured, Results, Turn};
+use crate::figures::{Figures, Measured, Memory, Results, Turn};
 use crate::plan::{Cell, FEW, Group, Plan, SMALL, Work};
 
 /// How many contenders take turns, for the progress bar.
@@ -83,7 +85,7 @@ impl Houses {
 
         let mut memory = |contender, each| {
             let (bytes, sessions) = (group.bytes, group.sessions);
-            results.memory.push(crate::figures::Memory {
+            results.memory.push(Memory {
                 contender,
                 bytes,
                 sessions,
@@ -92,17 +94,17 @@ impl Houses {
         };
         bar.set_message(format!("storing {} sessions of ours", group.sessions));
         let (ids, each) = self.ours.fill(&ours, group).await;
-        memory(crate::contender::OURS, each);
+        memory(OURS, each);
         let ours = ours.with(ids);
         bar.set_message(format!("storing {} of tower-sessions", group.sessions));
         let (tower_ids, each) = self.tower.fill(&first_pool, group).await;
         memory(TOWER_SESSIONS, each);
         bar.set_message(format!("storing {} of actix-session", group.sessions));
         let (ids, each) = self.actix.fill(&actix, group).await;
-        memory(crate::contender::ACTIX_SESSION, each);
+        memory(ACTIX_SESSION, each);
         let actix = actix.with(ids);
 
-        let keys = std::sync::Arc::new(self.ours.keys().await);
+        let keys = Arc::new(self.ours.keys(group.bytes).await);
         let server = &self.ours.server;
         let mut contenders = vec![
             Contender::Ours(ours),

@@ -106,6 +106,7 @@ impl Process {
         let this = env::current_exe().expect("this program has a path");
         let mut child = Command::new(this)
             .args(["serve", app.get_name(), redis])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("this program can start itself");

@@ -177,3 +177,6 @@ fn drops(results: &Results) -> Vec<Verdict> {
         verdict("the same: retrieve + set + flush", Work::Set),
     ]
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,9 +60,15 @@ impl House {
         assert!(left <= TTL && left > TTL / 2);
     }
 
-    /// All keys.
-    pub(super) async fn keys(&mut self) -> Vec<Vec<u8>> {
-        self.server.scan().await
+    /// All keys; each has a payload of so many bytes.
+    pub(super) async fn keys(&mut self, bytes: usize) -> Vec<Vec<u8>> {
+        let keys = self.server.scan().await;
+        let length = redis::cmd("STRLEN")
+            .arg(&keys[0])
+            .query_async::<usize>(&mut self.connection)
+            .await;
+        assert_eq!(length.expect("the server answers"), bytes);
+        keys
     }
 
     /// One turn of a contender whose sessions are here.

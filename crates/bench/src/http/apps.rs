@@ -4,6 +4,8 @@
 mod on_actix;
 mod on_axum;
 
+use std::io;
+
 use clap::ValueEnum;
 
 use crate::contender::{ACTIX_SESSION, OURS_ON_AXUM, POOLS};
@@ -37,8 +39,13 @@ impl App {
         !matches!(self, Self::AxumAlone | Self::ActixAlone)
     }
 
-    /// Serves on a free port, which it prints, until it is killed.
+    /// Serves on a free port, which it prints, until its input ends: with who started it.
     pub(crate) fn serve(self, redis: &str) {
+        std::thread::spawn(|| {
+            // An error is an end, too.
+            let _ = io::copy(&mut io::stdin(), &mut io::sink());
+            std::process::exit(0);
+        });
         match self {
             Self::AxumOurs => on_axum::serve(on_axum::ours(redis)),
             Self::AxumTowerSessions1 => on_axum::serve(on_axum::tower_sessions(redis, POOLS[0].0)),
