@@ -39,7 +39,7 @@ pub(crate) fn svg(results: &Results, below: &str) -> String {
 
 fn write(out: &mut String, panels: &[(String, &Vec<Figures>)], below: &str) -> fmt::Result {
     let lines: usize = panels.iter().map(|(_, figures)| figures.len() + 2).sum();
-    let height = (lines + 2) as f64 * LINE;
+    let height = (lines + 4) as f64 * LINE;
     writeln!(
         out,
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="13">"#
@@ -54,12 +54,29 @@ fn write(out: &mut String, panels: &[(String, &Vec<Figures>)], below: &str) -> f
         )?;
         y = bars(out, figures, y + LINE)? + LINE;
     }
-    let text = format!(
-        r#"<text x="10" y="{:.0}" font-size="10">{}</text>"#,
-        y + 10.0,
-        below
-    );
-    writeln!(out, "{text}\n</svg>")
+    for line in lines_of(below) {
+        y += 14.0;
+        writeln!(
+            out,
+            r#"<text x="10" y="{y:.0}" font-size="10">{line}</text>"#
+        )?;
+    }
+    writeln!(out, "</svg>")
+}
+
+/// A long sentence in lines that fit.
+fn lines_of(sentence: &str) -> Vec<String> {
+    const FITTING: usize = 130;
+    let mut lines = vec![String::new()];
+    for word in sentence.split(' ') {
+        let line = lines.last_mut().expect("there is always one");
+        if line.len() + word.len() > FITTING {
+            lines.push(word.to_owned());
+        } else {
+            *line += &format!(" {word}");
+        }
+    }
+    lines
 }
 
 /// The bars of one panel, the longest first; returns where the next line goes.
