@@ -81,8 +81,6 @@ pub(crate) fn print(rows: &[Row]) {
 }
 
 /// The rows, for programs.
-#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
-pub(crate) fn print_json(rows: &[Row]) {
-    let json = serde_json::to_string_pretty(rows).expect("rows are plain data");
-    println!("{json}");
+pub(crate) fn json(rows: &[Row]) -> String {
+    serde_json::to_string_pretty(rows).expect("rows are plain data")
 }
