@@ -72,6 +72,18 @@ impl Adopted {
         Ok(self.0.mine.differing(&stored).into_iter().collect())
     }
 
+    /// The names of those entries that `newer`, which was read later, has otherwise, and that the
+    /// program has not changed itself: what it has to take over before it flushes over that.
+    ///
+    /// # Errors
+    ///
+    /// As [`overtaken`](Self::overtaken).
+    pub fn changed_by_others(&self, newer: &Session) -> Result<Vec<Box<[u8]>>, Error> {
+        let mut names = self.overtaken(newer)?;
+        names.retain(|name| !self.has_changed(name));
+        Ok(names)
+    }
+
     /// Whether a flush had to put it together with what other requests had stored; in the native
     /// layout it always does.
     pub fn is_merged(&self) -> bool {
@@ -81,22 +93,6 @@ impl Adopted {
     /// Whether the program has put a tied variable into its session.
     pub fn has_tied(&self) -> bool {
         self.0.mine.document().has_tied()
-    }
-
-    /// The same, whatever others have done to the entry that was to be changed exactly.
-    pub(crate) fn inexactly(&self) -> Self {
-        let Inner {
-            codec, mine, read, ..
-        } = &*self.0;
-        Self(Arc::new(Inner {
-            codec: codec.clone(),
-            mine: mine.clone(),
-            read: read.clone(),
-            exactly: None,
-            changed: OnceLock::new(),
-            merged: AtomicBool::new(false),
-            outrun: AtomicBool::new(false),
-        }))
     }
 
     /// Whether doing this twice would show.

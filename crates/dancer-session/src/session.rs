@@ -351,18 +351,6 @@ impl Session {
         Ok(adopted)
     }
 
-    /// Does to this session, which was read later, what a program in Perl has done to the one that
-    /// it had read; nothing is stored before the flush. Other entries of [`Adopted::overtaken`] are
-    /// what the program has to take over then.
-    ///
-    /// # Errors
-    ///
-    /// As [`adopt`](Self::adopt). What was to be changed exactly is not asked about.
-    pub fn adopt_again(&self, adopted: &Adopted) -> Result<(), Error> {
-        let change = Change::Adopt(adopted.inexactly());
-        self.shared.hand().change(change)
-    }
-
     /// The session as a program in Perl thaws it, as it was read or stored last; `None` if it is not
     /// stored.
     ///

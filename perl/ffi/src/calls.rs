@@ -161,9 +161,8 @@ async fn outrun(
         return Ok(Reply::new("ended"));
     };
     let reply = shown(stored("outrun", &newer), &newer, tied)?;
-    newer.adopt_again(adopted)?;
-    let overtaken = adopted.overtaken(&newer)?;
-    newer.discard();
+    // Others may go on storing: the sooner Perl tries again, the less often it is outrun again.
+    let overtaken = adopted.changed_by_others(&newer)?;
     let reply = overtaken.iter().fold(reply, Reply::with);
     Ok(reply.with(name.unwrap_or_default()))
 }
