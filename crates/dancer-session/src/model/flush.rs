@@ -33,6 +33,13 @@ impl World {
                 if self.is_outrun(who) {
                     all.extend(self.unknown(who));
                 }
+                // What it finds in place of its session says that this has ended, but not whether
+                // the changes were stored before that: with a renew they would live on.
+                if let First::Replace(number) = first
+                    && !matches!(self.slots.get(&number), Some(Slot::Live(_)))
+                {
+                    all = vec![self.not_known(who)];
+                }
             }
             Net::CutAfter | Net::CutBefore => {
                 all = vec![self.not_known(who), self.unknown_after(who, &first, fresh)];
