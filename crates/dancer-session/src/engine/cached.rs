@@ -64,7 +64,8 @@ impl SessionEngine {
     }
 
     /// Held while this process changes what is under a key: whatever was read before that, or is read
-    /// meanwhile, is not kept. The server does not tell us what we do ourselves.
+    /// meanwhile, is not kept. The server tells us, too, but who has the answer to a change need not
+    /// have its word yet.
     pub(super) fn forgetting(&self, key: &Key) -> Option<Forgetting> {
         let cache = self.0.cache.as_ref()?;
         cache.forget(key.as_str());

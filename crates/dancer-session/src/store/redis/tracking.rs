@@ -25,11 +25,12 @@ impl Tracking {
         }
     }
 
-    /// Asks for words about every key that is read over this connection; not about what it does
-    /// itself, of which the engine knows.
+    /// Asks for words about every key that is read over this connection, also about what is changed
+    /// over it: without these (`NOLOOP`) the server would forget, at each change of ours, that the
+    /// key was read, and a value read before the change could come in after one read after it.
     pub(super) async fn begin(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
         let mut command = redis::cmd("CLIENT");
-        command.arg("TRACKING").arg("ON").arg("NOLOOP");
+        command.arg("TRACKING").arg("ON");
         command.query_async(connection).await
     }
 

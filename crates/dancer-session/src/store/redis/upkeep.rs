@@ -347,7 +347,9 @@ impl Inner {
     }
 
     fn failed(&self, what: Failed, cause: String) {
-        if what == Failed::Hopeless {
+        // Who makes the first connection gets the error itself.
+        let first = self.current().made == 0;
+        if what == Failed::Hopeless && !first {
             self.report("connect", &cause);
         }
         let words = cause.clone();
@@ -358,7 +360,9 @@ impl Inner {
             current.circuit.failed(what, cause, now, dice())
         };
         if opened {
-            tracing::error!(place = self.place, cause = words, "redis_unavailable");
+            if !first {
+                tracing::error!(place = self.place, cause = words, "redis_unavailable");
+            }
             self.news.send_replace(());
         }
     }
