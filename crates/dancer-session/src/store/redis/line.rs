@@ -62,9 +62,8 @@ impl Line {
             }
             Self::Here(here) => {
                 let mut here = here.lock().unwrap_or_else(PoisonError::into_inner);
-                here.write(command, by)?;
-                here.read_owed(by)?;
-                here.read(by)
+                let reply = here.ask(command, by);
+                here.give_up_after(reply)
             }
         }
     }
@@ -77,7 +76,8 @@ impl Line {
         };
         let reply = {
             let mut here = here.lock().unwrap_or_else(PoisonError::into_inner);
-            here.write(command, by)?;
+            let written = here.write(command, by);
+            here.give_up_after(written)?;
             let (owed, reply) = oneshot::channel();
             here.owed.push_back(owed);
             reply
@@ -149,6 +149,21 @@ impl Here {
             Value::ServerError(error) => Err(error.into()),
             _ => Ok(here),
         }
+    }
+
+    fn ask(&mut self, command: &Cmd, by: Instant) -> RedisResult<Value> {
+        self.write(command, by)?;
+        self.read_owed(by)?;
+        self.read(by)
+    }
+
+    /// After a failure nobody is given a reply any more: who waits for one holds this connection,
+    /// and would wait for ever.
+    fn give_up_after<T>(&mut self, result: RedisResult<T>) -> RedisResult<T> {
+        if result.is_err() {
+            self.owed.clear();
+        }
+        result
     }
 
     fn write(&mut self, command: &Cmd, by: Instant) -> RedisResult<()> {

@@ -68,13 +68,16 @@ async fn lengths(kind: Kind, step: Step) -> (usize, usize) {
         let case = bench.prepare().await;
         bench.proxy.watch(bench.picks());
         bench.perform(&case).await.unwrap();
-        loop {
+        for turn in 0.. {
             match bench.proxy.lengths() {
                 Some((request, reply)) if reply > 0 => return (request, reply),
-                // Nobody waits for a touch, and without threads it is the next command that reads.
+                // Nobody waits for a touch; and what is sent now could become one piece with it.
+                _ if turn < 20 => tokio::time::sleep(Duration::from_millis(5)).await,
+                // Without threads it is the next command that reads.
                 _ => bench.heal().await,
             }
         }
+        unreachable!("there is an answer in the end")
     };
     spawn_blocking(move || runtime.block_on(measure))
         .await
