@@ -64,7 +64,6 @@ impl Step {
             (Step::Create, _) => "\r\nNX\r\n",
             (Step::Retrieve, Layout::Native) => "\r\nGETEX\r\n",
             (Step::Retrieve, _) => "\r\nGET\r\n",
-            (Step::Destroy, Layout::Native) => "\r\nXX\r\n",
             (Step::Flush | Step::Renew | Step::Destroy, _) => "\r\nEVALSHA\r\n",
             (Step::Touch, _) => "\r\nPEXPIRE\r\n",
         }
