@@ -69,14 +69,15 @@ async fn lengths(kind: Kind, step: Step) -> (usize, usize) {
         let case = bench.prepare().await;
         bench.proxy.watch(bench.picks());
         bench.perform(&case).await.unwrap();
-        loop {
-            // Nothing else is sent meanwhile: it might come in one piece with a touch, for which
-            // nobody has waited.
+        // Nothing else is sent meanwhile: it might come in one piece with a touch, for which nobody
+        // has waited.
+        for _ in 0..10_000 {
             match bench.proxy.lengths() {
                 Some((request, reply)) if reply > 0 => return (request, reply),
                 _ => sleep(Duration::from_millis(1)).await,
             }
         }
+        panic!("{step:?} has sent nothing of its own");
     };
     spawn_blocking(move || runtime.block_on(measure))
         .await
