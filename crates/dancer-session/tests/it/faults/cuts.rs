@@ -9,6 +9,7 @@ use std::time::Duration;
 use testbench::Fault;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
 
 use self::step::{Bench, State, Step};
 use crate::bench::Kind;
@@ -68,16 +69,15 @@ async fn lengths(kind: Kind, step: Step) -> (usize, usize) {
         let case = bench.prepare().await;
         bench.proxy.watch(bench.picks());
         bench.perform(&case).await.unwrap();
-        for turn in 0.. {
+        // Nothing else is sent meanwhile: it might come in one piece with a touch, for which nobody
+        // has waited.
+        for _ in 0..10_000 {
             match bench.proxy.lengths() {
                 Some((request, reply)) if reply > 0 => return (request, reply),
-                // Nobody waits for a touch; and what is sent now could become one piece with it.
-                _ if turn < 20 => tokio::time::sleep(Duration::from_millis(5)).await,
-                // Without threads it is the next command that reads.
-                _ => bench.heal().await,
+                _ => sleep(Duration::from_millis(1)).await,
             }
         }
-        unreachable!("there is an answer in the end")
+        panic!("{step:?} has sent nothing of its own");
     };
     spawn_blocking(move || runtime.block_on(measure))
         .await
@@ -85,17 +85,25 @@ async fn lengths(kind: Kind, step: Step) -> (usize, usize) {
 }
 
 async fn cut_some(kind: Kind, step: Step, then: Then, cuts: &Mutex<VecDeque<Fault>>) {
-    let timeout = match then {
+    let patience = match then {
         Then::Works => PATIENT,
         Then::IsGone => Duration::from_millis(100),
     };
-    let mut bench = Bench::new(kind, step, timeout).await;
+    let mut bench = Bench::new(kind, step, patience).await;
     loop {
         let Some(cut) = cuts.lock().unwrap().pop_front() else {
             return;
         };
         let mut tries = 0;
-        while !cut_one(&mut bench, step, then, cut).await {
+        loop {
+            // What waits for ever would be worse than what fails.
+            let case = timeout(3 * PATIENT, cut_one(&mut bench, step, then, cut));
+            let cut_there = case.await.unwrap_or_else(|_| {
+                panic!("{step:?}, {cut:?}, then the network {then:?}: it never ends (R32)")
+            });
+            if cut_there {
+                break;
+            }
             tries += 1;
             assert!(tries < 20, "{step:?} is never cut at {cut:?}");
         }
@@ -117,7 +125,7 @@ async fn cut_one(bench: &mut Bench, step: Step, then: Then, cut: Fault) -> bool 
         if step != Step::Touch || bench.proxy.hits() > before {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        sleep(Duration::from_millis(2)).await;
     }
     let hit = bench.proxy.hits() > before;
     bench.proxy.disturb(cut, |_| false, 0);
