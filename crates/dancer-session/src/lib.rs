@@ -21,6 +21,7 @@ mod owner;
 mod session;
 mod settings;
 #[cfg(all(test, feature = "shuttle"))]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 mod shuttled;
 mod store;
 mod sync;
