@@ -45,7 +45,11 @@ where
             check(left).await;
         });
     };
-    shuttle::check_random(run, ORDERS);
+    let mut config = shuttle::Config::new();
+    // A build that is not optimised takes more than the 32 KiB that a task has by default.
+    config.stack_size = 1 << 20;
+    let scheduler = shuttle::scheduler::RandomScheduler::new(ORDERS);
+    shuttle::Runner::new(scheduler, config).run(run);
 }
 
 struct Left {
