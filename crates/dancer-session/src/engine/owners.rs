@@ -1,5 +1,6 @@
 //! What can be done with all sessions of one owner: list them, end one, end the others, end all.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::time::Instant;
 
@@ -33,9 +34,10 @@ impl SessionEngine {
                 There::Stub | There::Nothing | There::Unreadable(_) => None,
             })
             .collect();
-        sessions.sort_by_key(|session| (session.since, session.handle));
-        // While it is renewed, a session may be found under both of its keys.
+        // While it is renewed, a session may be found under both of its keys, and as two log-ins.
+        sessions.sort_by_key(|session| (session.handle, Reverse(session.since)));
         sessions.dedup_by_key(|session| session.handle);
+        sessions.sort_by_key(|session| (session.since, session.handle));
         Ok(sessions)
     }
 
