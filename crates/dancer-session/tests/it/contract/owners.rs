@@ -9,6 +9,7 @@ use crate::bench::{Bench, Kind, SECOND, get, id};
 for_every_store! {
     r29_a_list_shows_the_sessions_of_one_owner
     r29_one_session_ends_by_its_handle
+    r29_a_handle_is_listed_once_also_after_two_log_ins_in_one_session
     r29_the_others_end_and_this_one_stays
     r29_all_end_and_leave_no_line_in_the_index
     r29_a_renew_keeps_the_owner_and_moves_its_line
@@ -86,6 +87,29 @@ async fn r29_a_list_shows_the_sessions_of_one_owner(kind: Kind) {
         assert!(engine.retrieve(&handle).await.unwrap().is_none());
     }
     assert!(engine.sessions_of("nobody").await.unwrap().is_empty());
+}
+
+/// The second click on "Log in", some time after the first one: both know the session by one handle.
+async fn r29_a_handle_is_listed_once_also_after_two_log_ins_in_one_session(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    let session = logged_in(&bench.engine, ANNA, "phone").await;
+    let (first, second) = (bench.again(&session).await, bench.again(&session).await);
+    bench.pass(SECOND).await;
+    first.log_in().unwrap();
+    first.set_owner(ANNA).unwrap();
+    assert_eq!(first.flush().await.unwrap(), Flushed::Renewed);
+    bench.pass(SECOND).await;
+    // Another log-in stands between the two, in the order of time.
+    logged_in(&bench.engine, ANNA, "desk").await;
+    bench.pass(SECOND).await;
+    second.log_in().unwrap();
+    second.set_owner(ANNA).unwrap();
+    assert_eq!(second.flush().await.unwrap(), Flushed::Created);
+    assert_eq!(bench.engine.sessions_of(ANNA).await.unwrap().len(), 2);
+    let handle = second.handle().unwrap();
+    assert!(bench.engine.destroy_one(ANNA, handle).await.unwrap());
+    assert!(!is_alive(&bench, &first).await && !is_alive(&bench, &second).await);
+    assert_eq!(described(&bench.engine, ANNA).await, ["desk"]);
 }
 
 async fn r29_one_session_ends_by_its_handle(kind: Kind) {
