@@ -158,6 +158,23 @@ async fn r35_a_server_that_takes_no_changes_is_read_and_a_log_out_is_not_called_
     }
 }
 
+#[tokio::test]
+async fn r45_a_log_out_without_room_is_told_once() {
+    let mut bench = Bench::new(Layout::Native, Duration::from_secs(20)).await;
+    let leaves = session(&bench.engine, 1).await;
+    bench.tell(&["CONFIG SET maxmemory 1"]).await;
+    let events = crate::told::Events::default();
+    let listening = events.listen();
+    leaves.destroy();
+    assert_eq!(leaves.flush().await.unwrap(), Flushed::Destroyed);
+    drop(listening);
+    let lines = events.0.lock().unwrap().clone();
+    let told = lines
+        .iter()
+        .filter(|line| line.contains("ended_without_stub"));
+    assert_eq!(told.count(), 1, "{lines:?}");
+}
+
 /// One that another request has renewed meanwhile is not ended under its old id.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f15_without_room_a_log_out_that_comes_too_late_is_told_so() {
