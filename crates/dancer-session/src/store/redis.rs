@@ -2,14 +2,17 @@
 //! connection are the business of [`link`].
 
 mod beside;
+mod channel;
 mod circuit;
 mod command;
 mod fault;
+mod frame;
 mod line;
 mod link;
 mod names;
 mod reports;
 mod script;
+mod stream;
 mod telling;
 mod tracking;
 mod upkeep;

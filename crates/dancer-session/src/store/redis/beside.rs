@@ -39,7 +39,7 @@ impl Beside {
         {
             return Ok(handle.insert(there).clone());
         }
-        let new = shared(client, threads, None, by).await?;
+        let new = shared(client, threads, by).await?;
         Ok(handle.insert(new).clone())
     }
 
@@ -58,8 +58,9 @@ impl Beside {
                 "another command took until the deadline".into(),
             ));
         };
-        if let Some(mut there) = line.take() {
-            match there.send(command, answered).await {
+        let packed = command.get_packed_command();
+        if let Some(there) = line.take() {
+            match there.send(&packed, answered).await {
                 Err(error) if error.is_timeout() || !is_ping(command) => return Err(lost(&error)),
                 Err(_) => {}
                 Ok(reply) => {
@@ -69,8 +70,8 @@ impl Beside {
             }
         }
         let new = Line::connect(client, threads, None, connected).await;
-        let mut new = new.map_err(|error| Fault::NoConnection(error.to_string()))?;
-        let reply = new.send(command, answered).await;
+        let new = new.map_err(|error| Fault::NoConnection(error.to_string()))?;
+        let reply = new.send(&packed, answered).await;
         let reply = reply.map_err(|error| lost(&error))?;
         *line = Some(new);
         Ok(reply)

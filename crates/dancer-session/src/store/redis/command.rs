@@ -3,15 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use redis::{Arg, Cmd};
-
 use crate::Key;
 
 /// A command that knows which of its arguments nobody may see.
 #[derive(Debug)]
 pub(super) struct Command<'k> {
     name: &'static str,
-    cmd: Cmd,
+    /// As it goes over the wire (RESP), but for the gap in front, into which its head goes.
+    wire: Vec<u8>,
+    /// Where it begins in `wire`.
+    begin: usize,
     /// The key it is about, for messages.
     about: &'k Key,
     /// By position: what each argument is, for the log.
@@ -40,16 +41,18 @@ impl<'k> Command<'k> {
     /// A command that logs and errors call otherwise than the server does.
     pub(super) fn shown_as(name: &'static str, word: &'static str, key: &'k Key) -> Self {
         // Enough for the flush of a small session: growing costs more than room that is not needed.
-        let mut cmd = Cmd::with_capacity(MOST, 1000);
-        cmd.arg(word);
-        Self {
+        let mut wire = Vec::with_capacity(1024);
+        wire.extend_from_slice(&[0; GAP]);
+        let command = Self {
             name,
-            cmd,
+            wire,
+            begin: GAP,
             about: key,
             kinds: [Kind::Plain; MOST],
-            count: 1,
+            count: 0,
             gentler: false,
-        }
+        };
+        command.arg(word)
     }
 
     pub(super) fn key(self, key: &'k Key) -> Self {
@@ -67,7 +70,9 @@ impl<'k> Command<'k> {
 
     /// A time as Redis takes it: whole milliseconds.
     pub(super) fn milliseconds(self, time: Duration) -> Self {
-        self.push(time.as_millis().to_string().as_bytes(), Kind::Plain)
+        let mut digits = [0; DIGITS];
+        let digits = decimal(time.as_millis().try_into().unwrap_or(u64::MAX), &mut digits);
+        self.push(digits, Kind::Plain)
     }
 
     /// A command in whose place the caller can send one that changes nothing.
@@ -81,36 +86,85 @@ impl<'k> Command<'k> {
     }
 
     fn push(mut self, argument: &[u8], kind: Kind<'k>) -> Self {
-        self.cmd.arg(argument);
+        let mut digits = [0; DIGITS];
+        let length = decimal(argument.len() as u64, &mut digits);
+        self.wire
+            .reserve(argument.len() + length.len() + 1 + 2 * END.len());
+        self.wire.push(b'$');
+        self.wire.extend_from_slice(length);
+        self.wire.extend_from_slice(END);
+        self.wire.extend_from_slice(argument);
+        self.wire.extend_from_slice(END);
         // Of a longer one, which only reads, the log shows the beginning.
         if let Some(slot) = self.kinds.get_mut(self.count) {
             *slot = kind;
         }
         self.count += 1;
+        self.write_head()
+    }
+
+    /// Says in front of the arguments how many there are.
+    fn write_head(mut self) -> Self {
+        let mut digits = [0; DIGITS];
+        let count = decimal(self.count as u64, &mut digits);
+        self.begin = GAP - count.len() - 1 - END.len();
+        self.wire[self.begin] = b'*';
+        self.wire[self.begin + 1..GAP - END.len()].copy_from_slice(count);
+        self.wire[GAP - END.len()..GAP].copy_from_slice(END);
         self
     }
 
-    pub(super) fn cmd(&self) -> &Cmd {
-        &self.cmd
+    /// The command as it goes over the wire.
+    pub(super) fn packed(&self) -> &[u8] {
+        &self.wire[self.begin..]
     }
 
     /// The whole command, with fingerprints for keys and lengths for payloads.
     pub(super) fn in_full(&self) -> String {
         let mut line = String::new();
-        for (argument, kind) in self.cmd.args_iter().zip(self.kinds) {
+        for (argument, kind) in self.arguments().zip(self.kinds) {
             if !line.is_empty() {
                 line.push(' ');
             }
-            match (kind, argument) {
-                (Kind::Key(key), _) => line.push_str(&format!("{}…", key.fingerprint())),
-                (Kind::Plain, Arg::Simple(word)) if word.len() <= SHA1_CHARS => {
-                    line.push_str(&String::from_utf8_lossy(word));
+            match kind {
+                Kind::Key(key) => line.push_str(&format!("{}…", key.fingerprint())),
+                Kind::Plain if argument.len() <= SHA1_CHARS => {
+                    line.push_str(&String::from_utf8_lossy(argument));
                 }
-                (_, Arg::Simple(bytes)) => line.push_str(&format!("<{} bytes>", bytes.len())),
-                (_, _) => line.push_str("<?>"),
+                _ => line.push_str(&format!("<{} bytes>", argument.len())),
             }
         }
         line
+    }
+
+    fn arguments(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.wire[GAP..];
+        std::iter::from_fn(move || {
+            let end = rest.iter().position(|byte| *byte == b'\r')?;
+            let length: usize = std::str::from_utf8(&rest[1..end]).ok()?.parse().ok()?;
+            let begin = end + END.len();
+            let argument = rest.get(begin..begin + length)?;
+            rest = &rest[begin + length + END.len()..];
+            Some(argument)
+        })
+    }
+}
+
+const END: &[u8] = b"\r\n";
+/// Room for `*`, the number of arguments, and the end of that line.
+const GAP: usize = DIGITS + 3;
+/// As many as the largest number has.
+const DIGITS: usize = 20;
+
+fn decimal(mut number: u64, digits: &mut [u8; DIGITS]) -> &[u8] {
+    let mut begin = DIGITS;
+    loop {
+        begin -= 1;
+        digits[begin] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[begin..];
+        }
     }
 }
 
@@ -120,5 +174,34 @@ const SHA1_CHARS: usize = 40;
 impl fmt::Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}…", self.name, self.about.fingerprint())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Layout;
+    use crate::id::SessionId;
+
+    #[test]
+    fn a_command_is_packed_as_the_library_packs_it() {
+        let id = SessionId::parse("12345678901234567890123456789012", Layout::Dancer).unwrap();
+        let key = Key::bare(&id);
+        let payload = b"a\r\n$3\r\n".repeat(300);
+        for arguments in 0..12 {
+            let command = Command::new("GETEX", &key).key(&key);
+            let command = (0..arguments).fold(command, |command, _| command.payload(&payload));
+            let command = command.arg("PX").milliseconds(Duration::from_secs(900));
+            let mut theirs = redis::cmd("GETEX");
+            theirs.arg(key.as_str());
+            for _ in 0..arguments {
+                theirs.arg(&payload);
+            }
+            theirs.arg("PX").arg(900_000);
+            assert_eq!(command.packed(), theirs.get_packed_command());
+            assert_eq!(command.arguments().count(), arguments + 4);
+        }
+        let most = Command::new("PEXPIRE", &key).milliseconds(Duration::MAX);
+        assert!(most.packed().ends_with(b"$20\r\n18446744073709551615\r\n"));
     }
 }

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, Connection, RedisError, RedisResult, Value};
+use redis::{AsyncConnectionConfig, Client, Connection, RedisError, RedisResult, Value};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
+use super::channel::Channel;
 use super::names::OnThisThread;
+use super::stream;
 use super::tracking::Tracking;
 
 /// Whether an engine may start threads, and so have its work go on while nobody waits for it.
@@ -25,7 +27,7 @@ pub(crate) enum Threads {
 #[derive(Clone)]
 pub(super) enum Line {
     /// Many tasks at once; a task of its own reads the replies.
-    Shared(MultiplexedConnection),
+    Shared(Channel),
     /// One command after the other, in the thread that calls: without anybody to switch to, that is
     /// half the work.
     Here(Arc<Mutex<Here>>),
@@ -40,8 +42,9 @@ impl Line {
     ) -> RedisResult<Self> {
         match threads {
             Threads::Allowed => {
-                let connection = shared(client, threads, tracking, limit).await?;
-                Ok(Self::Shared(connection))
+                let made = timeout_at(limit.into(), channel(client, tracking, limit));
+                let made = made.await.unwrap_or_else(|_| Err(no_reply()));
+                Ok(Self::Shared(made?))
             }
             Threads::None => {
                 let here = Here::connect(client, limit)?;
@@ -50,16 +53,11 @@ impl Line {
         }
     }
 
-    /// Sends a command and waits for its reply until `by`; after an error the line is good for
+    /// Sends a command, as it goes over the wire, and waits for its reply until `by`; after an error the line is good for
     /// nothing any more, unless it is the server's.
-    pub(super) async fn send(&mut self, command: &Cmd, by: Instant) -> RedisResult<Value> {
+    pub(super) async fn send(&self, command: &[u8], by: Instant) -> RedisResult<Value> {
         match self {
-            Self::Shared(connection) => {
-                match timeout_at(by.into(), connection.send_packed_command(command)).await {
-                    Ok(reply) => reply,
-                    Err(_) => Err(no_reply()),
-                }
-            }
+            Self::Shared(channel) => channel.send(command, by).await,
             Self::Here(here) => {
                 let mut here = here.lock().unwrap_or_else(PoisonError::into_inner);
                 let reply = here.ask(command, by);
@@ -70,7 +68,7 @@ impl Line {
 
     /// Sends a command whose reply nobody is in a hurry for: it may be read only after the next
     /// one has been sent. It has left the process when this was polled for the first time.
-    pub(super) async fn send_ahead(&mut self, command: &Cmd, by: Instant) -> RedisResult<Value> {
+    pub(super) async fn send_ahead(&self, command: &[u8], by: Instant) -> RedisResult<Value> {
         let Self::Here(here) = self else {
             return self.send(command, by).await;
         };
@@ -89,33 +87,45 @@ impl Line {
     }
 }
 
-/// A connection for many tasks.
+/// A connection for many tasks that has answered.
+async fn channel(
+    client: &Client,
+    tracking: Option<&Tracking>,
+    limit: Instant,
+) -> RedisResult<Channel> {
+    let stream = stream::connect(client).await?;
+    let channel = Channel::over(stream, tracking.map(Tracking::listener));
+    // A connection proves nothing yet: this finds the missing password, the server that still starts,
+    // and whatever else listens there.
+    if let Value::ServerError(error) = channel.send(PING, limit).await? {
+        return Err(error.into());
+    }
+    if let Some(tracking) = tracking {
+        tracking.begin(&channel, limit).await?;
+    }
+    Ok(channel)
+}
+
+pub(super) const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+/// The library's connection for many tasks, for whatever an application does with it.
 pub(super) async fn shared(
     client: &Client,
     threads: Threads,
-    tracking: Option<&Tracking>,
     limit: Instant,
 ) -> RedisResult<MultiplexedConnection> {
-    // Everything is waited for with our own deadlines: a second timer would only cost.
+    // Whoever uses it sets the limits.
     let mut config = AsyncConnectionConfig::new()
         .set_connection_timeout(None)
         .set_response_timeout(None);
     if threads == Threads::None {
         config = config.set_dns_resolver(OnThisThread);
     }
-    if let Some(tracking) = tracking {
-        config = config.set_push_sender(tracking.listener());
-    }
     let made = timeout_at(limit.into(), async {
         let mut made = client
             .get_multiplexed_async_connection_with_config(&config)
             .await?;
-        // A connection proves nothing yet: this finds the missing password, the server that
-        // still starts, and whatever else listens there.
         redis::cmd("PING").query_async::<()>(&mut made).await?;
-        if let Some(tracking) = tracking {
-            tracking.begin(&mut made).await?;
-        }
         Ok(made)
     });
     made.await.unwrap_or_else(|_| Err(no_reply()))
@@ -124,8 +134,6 @@ pub(super) async fn shared(
 /// A connection that is used in the calling thread.
 pub(super) struct Here {
     connection: Connection,
-    /// The command that was sent last, as it went over the wire: the next one takes its room.
-    sent: Vec<u8>,
     /// How long a read, and a write, may take; asking for another time costs a call of the kernel.
     patience: Duration,
     /// Who gets the next replies.
@@ -140,18 +148,17 @@ impl Here {
             .map_err(in_words)?;
         let mut here = Self {
             connection,
-            sent: Vec::new(),
             patience: Duration::ZERO,
             owed: VecDeque::new(),
         };
-        here.write(&redis::cmd("PING"), limit)?;
+        here.write(PING, limit)?;
         match here.read(limit)? {
             Value::ServerError(error) => Err(error.into()),
             _ => Ok(here),
         }
     }
 
-    fn ask(&mut self, command: &Cmd, by: Instant) -> RedisResult<Value> {
+    fn ask(&mut self, command: &[u8], by: Instant) -> RedisResult<Value> {
         self.write(command, by)?;
         self.read_owed(by)?;
         self.read(by)
@@ -166,14 +173,10 @@ impl Here {
         result
     }
 
-    fn write(&mut self, command: &Cmd, by: Instant) -> RedisResult<()> {
+    fn write(&mut self, command: &[u8], by: Instant) -> RedisResult<()> {
         self.be_patient(by)?;
-        self.sent.clear();
-        self.sent.shrink_to(LARGE);
-        command.write_packed_command(&mut self.sent);
-        self.connection
-            .send_packed_command(&self.sent)
-            .map_err(in_words)
+        let sent = self.connection.send_packed_command(command);
+        sent.map_err(in_words)
     }
 
     /// Reads what was sent ahead.
@@ -203,9 +206,6 @@ impl Here {
     }
 }
 
-/// More room than that is not kept for the next command.
-const LARGE: usize = 64 * 1024;
-
 /// The time until `by`, which must not have passed.
 fn left(by: Instant) -> RedisResult<Duration> {
     let left = by.saturating_duration_since(Instant::now());
@@ -223,7 +223,7 @@ fn in_words(error: RedisError) -> RedisError {
     }
 }
 
-fn no_reply() -> RedisError {
+pub(super) fn no_reply() -> RedisError {
     io::Error::new(io::ErrorKind::TimedOut, "no reply in time").into()
 }
 

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout_at};
 use super::beside::Beside;
 use super::command::Command;
 use super::fault::{Action, Fault, Outcome, words};
-use super::line::Threads;
+use super::line::{PING, Threads};
 use super::telling::{Telling, summary};
 use super::tracking::Tracking;
 use super::upkeep::{Live, Upkeep};
@@ -100,8 +100,7 @@ impl Link {
     /// Asks for a sign of life.
     pub(super) async fn ping(&self, by: Instant) -> Result<(), Fault> {
         let (live, sent) = (self.upkeep.live(by).await?, Instant::now());
-        let mut line = live.line.clone();
-        match line.send(&redis::cmd("PING"), by).await {
+        match live.line.send(PING, by).await {
             Ok(_) => self.upkeep.heard(&live),
             Err(error) if error.is_timeout() => self.upkeep.lost(&live, &Fault::Silent, sent),
             Err(error) => {
@@ -174,10 +173,10 @@ impl Link {
         command: &Command<'_>,
         by: Instant,
     ) -> Result<Value, Fault> {
-        let (started, mut line) = (Instant::now(), live.line.clone());
+        let started = Instant::now();
         let reply = match hurry {
-            Hurry::Yes => line.send(command.cmd(), by).await,
-            Hurry::No => line.send_ahead(command.cmd(), by).await,
+            Hurry::Yes => live.line.send(command.packed(), by).await,
+            Hurry::No => live.line.send_ahead(command.packed(), by).await,
         };
         let answer = match reply {
             Ok(Value::ServerError(error)) => Err(Fault::Refused(error)),

@@ -1,10 +1,11 @@
 //! Words of the server about keys that have changed since they were read over a connection.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use redis::aio::MultiplexedConnection;
-use redis::{PushInfo, PushKind, RedisResult, Value};
+use redis::{PushKind, RedisResult, Value};
 
+use super::channel::{self, Channel};
 use crate::cache::Cache;
 
 /// Has connections tell a cache what has changed.
@@ -16,22 +17,21 @@ impl Tracking {
         Self(Arc::clone(cache))
     }
 
-    /// What one connection calls with each word that comes, in the order of words and replies.
-    pub(super) fn listener(&self) -> impl Fn(PushInfo) -> Result<(), ()> + Send + Sync + 'static {
-        let listener = Listener(Arc::clone(&self.0));
-        move |word| {
-            listener.hear(&word);
-            Ok(())
-        }
+    /// Who listens to one connection.
+    pub(super) fn listener(&self) -> Box<dyn channel::Listener> {
+        Box::new(Listener(Arc::clone(&self.0)))
     }
 
     /// Asks for words about every key that is read over this connection, also about what is changed
     /// over it: without these (`NOLOOP`) the server would forget, at each change of ours, that the
     /// key was read, and a value read before the change could come in after one read after it.
-    pub(super) async fn begin(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
+    pub(super) async fn begin(&self, connection: &Channel, by: Instant) -> RedisResult<()> {
         let mut command = redis::cmd("CLIENT");
         command.arg("TRACKING").arg("ON");
-        command.query_async(connection).await
+        match connection.send(&command.get_packed_command(), by).await? {
+            Value::ServerError(error) => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Nobody will tell of what was read so far.
@@ -43,19 +43,22 @@ impl Tracking {
 /// Lives as long as its connection: with it ends whatever was read over that.
 struct Listener(Arc<Cache>);
 
-impl Listener {
-    fn hear(&self, word: &PushInfo) {
-        match word.kind {
-            PushKind::Invalidate => match word.data.first() {
+impl channel::Listener for Listener {
+    fn hear(&mut self, word: &Value) {
+        let Value::Push { kind, data } = word else {
+            return;
+        };
+        if *kind == PushKind::Invalidate {
+            match data.first() {
                 Some(Value::Array(keys)) => keys.iter().for_each(|key| self.forget(key)),
                 // Without keys it is about all of them: the database was emptied.
                 _ => self.0.forget_all(),
-            },
-            PushKind::Disconnection => self.0.forget_all(),
-            _ => {}
+            }
         }
     }
+}
 
+impl Listener {
     fn forget(&self, key: &Value) {
         match key {
             // What is no text is none of our keys.

@@ -1,0 +1,114 @@
+//! The stream of bytes to a server, logged in: TCP, TLS or a socket of the file system.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_util::future::select_ok;
+use redis::aio::{AsyncStream, MultiplexedConnection};
+use redis::{Client, ConnectionAddr, ErrorKind, RedisError, RedisResult};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio_rustls::TlsConnector;
+
+/// Bytes to a server and back.
+pub(super) type Stream = Pin<Box<dyn AsyncStream + Send + Sync>>;
+
+/// Connects to where a client would, and logs in as it would.
+pub(super) async fn connect(client: &Client) -> RedisResult<Stream> {
+    let info = client.get_connection_info();
+    let stream = open(info.addr()).await?;
+    let lent = Lent(Arc::new(Mutex::new(stream)));
+    // The library knows how one logs in; the stream is taken back when it has.
+    let login = MultiplexedConnection::new(info.redis_settings(), Lent(Arc::clone(&lent.0)));
+    drop(login.await?);
+    let ours = Arc::into_inner(lent.0).ok_or_else(kept)?;
+    Ok(ours.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+async fn open(addr: &ConnectionAddr) -> RedisResult<Stream> {
+    match addr {
+        ConnectionAddr::Unix(path) => Ok(Box::pin(UnixStream::connect(path).await?)),
+        ConnectionAddr::Tcp(host, port) => Ok(Box::pin(tcp(host, *port).await?)),
+        ConnectionAddr::TcpTls { host, port, .. } => {
+            let name = ServerName::try_from(host.as_str()).map_err(io::Error::other)?;
+            let tls = TlsConnector::from(Arc::new(authorities()?));
+            let plain = tcp(host, *port).await?;
+            Ok(Box::pin(tls.connect(name.to_owned(), plain).await?))
+        }
+        _ => Err((ErrorKind::InvalidClientConfig, "an address of another kind").into()),
+    }
+}
+
+/// Connects to that of a name's addresses which answers first.
+async fn tcp(host: &str, port: u16) -> RedisResult<TcpStream> {
+    let addresses = lookup_host((host, port)).await?;
+    let attempts = addresses.map(|address| Box::pin(TcpStream::connect(address)));
+    let (stream, _slower) = select_ok(attempts).await?;
+    // A batch of commands leaves as soon as it is there.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Whom this machine trusts.
+fn authorities() -> RedisResult<ClientConfig> {
+    let mut found = rustls_native_certs::load_native_certs();
+    if let Some(error) = found.errors.pop() {
+        return Err(io::Error::other(error).into());
+    }
+    let mut roots = RootCertStore::empty();
+    for certificate in found.certs {
+        roots.add(certificate).map_err(io::Error::other)?;
+    }
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    Ok(config.with_no_client_auth())
+}
+
+fn kept() -> RedisError {
+    (ErrorKind::Client, "the stream is still in use").into()
+}
+
+/// A stream that somebody else uses for a while.
+struct Lent(Arc<Mutex<Stream>>);
+
+impl Lent {
+    fn with<T>(&self, f: impl FnOnce(Pin<&mut (dyn AsyncStream + Send + Sync)>) -> T) -> T {
+        f(self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut())
+    }
+}
+
+impl AsyncRead for Lent {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.with(|stream| stream.poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Lent {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.with(|stream| stream.poll_write(context, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|stream| stream.poll_flush(context))
+    }
+
+    /// Never: it is not theirs.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
