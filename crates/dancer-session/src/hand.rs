@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::Error;
 use crate::change::Change;
 use crate::id::{Mark, SessionId};
-use crate::layout::Entries;
+use crate::layout::{Document, Entries};
 use crate::lifetime::Moment;
 use crate::owner::Owned;
 use crate::session::Read;
@@ -21,7 +21,7 @@ pub(crate) struct Hand {
     origin: Origin,
     changes: Vec<Change>,
     /// The entries with the changes applied; `None` as long as there are none.
-    changed: Option<Entries>,
+    changed: Option<Changed>,
     /// For sessions that have no entries of their own to show.
     empty: Entries,
     renew: bool,
@@ -42,6 +42,14 @@ pub(crate) struct Hand {
     pinned: bool,
     /// A flush ended without knowing whether its changes were stored.
     unsure: bool,
+}
+
+/// Entries after the changes of a request.
+#[derive(Clone)]
+struct Changed {
+    entries: Entries,
+    /// The session that all of the changes, and nothing else, were applied to.
+    of: Option<Arc<Document>>,
 }
 
 /// What a request says of the owner of its session.
@@ -96,6 +104,13 @@ impl Origin {
             Self::Anonymous | Self::New(_) | Self::Ended(_) | Self::Unavailable => empty.clone(),
         }
     }
+
+    fn document(&self) -> Option<&Arc<Document>> {
+        match self {
+            Self::Stored(read) => Some(&read.document),
+            Self::Anonymous | Self::New(_) | Self::Ended(_) | Self::Unavailable => None,
+        }
+    }
 }
 
 /// What a flush has to do.
@@ -124,6 +139,8 @@ pub(crate) struct Task {
     /// One of the doomed that another request had ended before.
     pub(crate) ended: Option<SessionId>,
     pub(crate) changes: Vec<Change>,
+    /// What the changes have made of the session already, for this request to see.
+    applied: Option<Changed>,
     pub(crate) owner: Option<OwnerChange>,
     renew: bool,
     destroys: u32,
@@ -186,7 +203,7 @@ impl Hand {
     /// What the application sees.
     pub(crate) fn entries(&self) -> &Entries {
         match (&self.changed, &self.origin) {
-            (Some(changed), _) => changed,
+            (Some(changed), _) => &changed.entries,
             (None, Origin::Stored(read)) => &read.document.entries,
             (None, Origin::Anonymous | Origin::New(_) | Origin::Ended(_) | Origin::Unavailable) => {
                 &self.empty
@@ -203,17 +220,22 @@ impl Hand {
     /// closure of the application's: see [`accept`](Self::accept).
     pub(crate) fn change(&mut self, change: Change) -> Result<(), Error> {
         let (origin, empty) = (&self.origin, &self.empty);
-        let entries = self.changed.get_or_insert_with(|| origin.entries(empty));
-        change.apply(entries)?;
+        let changed = self.changed.get_or_insert_with(|| Changed {
+            entries: origin.entries(empty),
+            of: origin.document().cloned(),
+        });
+        change.apply(&mut changed.entries)?;
         self.keep(change);
         Ok(())
     }
 
     /// A copy of the entries, for a change that is applied outside the lock.
     pub(crate) fn copy(&self) -> Copy {
-        let entries = self.entries().clone();
-        let revision = self.revision;
-        Copy { entries, revision }
+        let changed = self.changed.clone().unwrap_or_else(|| Changed {
+            entries: self.entries().clone(),
+            of: self.origin.document().cloned(),
+        });
+        Copy::new(changed, self.revision)
     }
 
     /// Takes a change over that was applied to a copy, unless there were others since.
@@ -221,7 +243,7 @@ impl Hand {
         if copy.revision != self.revision {
             return Err(change);
         }
-        self.changed = Some(copy.entries);
+        self.changed = Some(copy.changed);
         self.keep(change);
         Ok(())
     }
@@ -234,17 +256,19 @@ impl Hand {
     /// After a flush: what was stored, and the changes that were made since and wait to be applied
     /// to it.
     pub(crate) fn to_rebase(&self) -> Option<(Copy, Vec<Change>)> {
-        let entries = self.origin.entries(&self.empty);
-        let revision = self.revision;
+        let changed = Changed {
+            entries: self.origin.entries(&self.empty),
+            of: self.origin.document().cloned(),
+        };
         let waiting = !self.changes.is_empty();
-        waiting.then(|| (Copy { entries, revision }, self.changes.clone()))
+        waiting.then(|| (Copy::new(changed, self.revision), self.changes.clone()))
     }
 
     /// Takes over the result; `false`: there were other changes since.
     pub(crate) fn rebased(&mut self, copy: Copy) -> bool {
         let fits = copy.revision == self.revision;
         if fits {
-            self.changed = Some(copy.entries);
+            self.changed = Some(copy.changed);
         }
         fits
     }
@@ -319,6 +343,7 @@ impl Hand {
             destroyed: false,
             ended: None,
             changes: Vec::new(),
+            applied: None,
             owner: None,
             renew: false,
             destroys: self.destroys,
@@ -337,6 +362,7 @@ impl Hand {
             destroyed: false,
             ended: None,
             changes: std::mem::take(&mut self.changes),
+            applied: self.changed.clone(),
             owner: self.owner.take(),
             renew: std::mem::take(&mut self.renew),
             destroys: self.destroys,
@@ -410,8 +436,23 @@ impl Hand {
 
 /// The entries of a hand at one moment.
 pub(crate) struct Copy {
-    pub(crate) entries: Entries,
+    changed: Changed,
     revision: u64,
+}
+
+impl Copy {
+    fn new(changed: Changed, revision: u64) -> Self {
+        Self { changed, revision }
+    }
+
+    /// Applies a change. One that fails is still to be reported, so a flush has to do it again.
+    pub(crate) fn apply(&mut self, change: &Change) -> Result<(), Error> {
+        let applied = change.apply(&mut self.changed.entries);
+        if applied.is_err() {
+            self.changed.of = None;
+        }
+        applied
+    }
 }
 
 impl Task {
@@ -426,6 +467,13 @@ impl Task {
     /// Whether changing a stored session by this task twice would show.
     pub(crate) fn counts(&self) -> bool {
         self.changes.iter().any(Change::counts)
+    }
+
+    /// What this task makes of the entries of `document`, if that is known.
+    pub(crate) fn applied_to(&self, document: &Arc<Document>) -> Option<&Entries> {
+        let applied = self.applied.as_ref()?;
+        let of = applied.of.as_ref()?;
+        Arc::ptr_eq(of, document).then_some(&applied.entries)
     }
 
     /// Who logs in by this task.

@@ -6,6 +6,7 @@ mod entries;
 mod json;
 mod native;
 mod perl;
+mod scan;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,7 +22,6 @@ use crate::owner::Owned;
 use crate::session::Read;
 use crate::{Error, Layout, Settings};
 
-use self::json::JsonEntries;
 pub(crate) use entries::{Entries, Value};
 pub(crate) use perl::PerlEntries;
 
@@ -185,7 +185,7 @@ impl Codec {
     /// The entries of a session that is to be.
     pub(crate) fn empty(&self) -> Entries {
         match self.layout {
-            Layout::Native => Entries::Json(JsonEntries::default()),
+            Layout::Native => Entries::Json(Arc::default()),
             Layout::Dancer => Entries::Perl(dancer::empty(&self.class, self.max_size)),
         }
     }

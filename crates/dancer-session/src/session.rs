@@ -149,7 +149,7 @@ impl Session {
         // lock, and again if there was another change meanwhile.
         for _ in 0..TRIES {
             let mut copy = self.shared.hand().copy();
-            change.apply(&mut copy.entries)?;
+            copy.apply(&change)?;
             match self.shared.hand().accept(copy, change) {
                 Ok(()) => return Ok(()),
                 Err(again) => change = again,

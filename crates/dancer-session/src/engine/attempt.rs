@@ -98,13 +98,21 @@ impl<'a> Attempt<'a> {
 
     async fn attempt(&mut self, base: &Read) -> Result<Answer, Error> {
         let engine = &self.engine.0;
-        let mut document = Document {
-            mark: self.mark,
-            dated: true,
-            owned: self.task.owned(base.document.owned.as_ref()),
-            ..Document::clone(&base.document)
+        let entries = match self.task.applied_to(&base.document) {
+            Some(entries) => entries.clone(),
+            None => {
+                let mut entries = base.document.entries.clone();
+                apply(self.task, &mut entries)?;
+                entries
+            }
         };
-        apply(self.task, &mut document.entries)?;
+        let document = Document {
+            created: base.document.created,
+            dated: true,
+            mark: self.mark,
+            owned: self.task.owned(base.document.owned.as_ref()),
+            entries,
+        };
         let Some(ttl) = self.engine.limit(&document, engine.clock.now()) else {
             return Ok(Answer::Gone);
         };

@@ -100,7 +100,7 @@ impl Shared {
                 return;
             };
             for change in &changes {
-                drop(change.apply(&mut copy.entries));
+                drop(copy.apply(change));
             }
             if self.hand().rebased(copy) {
                 return;

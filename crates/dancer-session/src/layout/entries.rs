@@ -13,10 +13,11 @@ use super::json::{self, JsonEntries};
 use super::perl::PerlEntries;
 use crate::{Error, Layout};
 
-/// Names and values. What nobody touches stays as it was read.
+/// Names and values. What nobody touches stays as it was read. Cheap to clone; a change makes a copy
+/// of its own first.
 #[derive(Clone)]
 pub(crate) enum Entries {
-    Json(JsonEntries),
+    Json(Arc<JsonEntries>),
     Perl(PerlEntries),
 }
 
@@ -141,7 +142,7 @@ impl Entries {
 
     pub(crate) fn set(&mut self, name: &str, value: Value) -> Result<(), Error> {
         match (self, value) {
-            (Self::Json(entries), Value::Json(value)) => entries.set(name, value),
+            (Self::Json(entries), Value::Json(value)) => Arc::make_mut(entries).set(name, value),
             (Self::Perl(entries), Value::Perl(value)) => entries.set(name, &value)?,
             // An engine has one layout, and a change is made for the engine of its session.
             _ => {
@@ -155,7 +156,7 @@ impl Entries {
 
     pub(crate) fn remove(&mut self, name: &str) {
         match self {
-            Self::Json(entries) => entries.remove(name),
+            Self::Json(entries) => Arc::make_mut(entries).remove(name),
             Self::Perl(entries) => entries.remove(name),
         }
     }
@@ -163,14 +164,17 @@ impl Entries {
     /// For entries that will not be changed any more.
     pub(crate) fn without_index(self) -> Self {
         match self {
-            Self::Json(entries) => Self::Json(entries.without_index()),
-            perl @ Self::Perl(_) => perl,
+            Self::Json(mut entries) if entries.has_index() => {
+                Arc::make_mut(&mut entries).drop_index();
+                Self::Json(entries)
+            }
+            others => others,
         }
     }
 
     pub(crate) fn clear(&mut self) {
         match self {
-            Self::Json(entries) => entries.clear(),
+            Self::Json(entries) => Arc::make_mut(entries).clear(),
             Self::Perl(entries) => entries.clear(),
         }
     }

@@ -10,6 +10,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::scan::Scan;
+
 /// Names and values in the order they were first set.
 #[derive(Clone, Default)]
 pub(crate) struct JsonEntries {
@@ -53,6 +55,39 @@ impl JsonEntries {
             items: items.collect(),
             source: payload.clone(),
             index: HashMap::new(),
+        }
+    }
+
+    /// The entries that begin where the scan is, if they are plain.
+    pub(super) fn scanned(payload: &Bytes, scan: &mut Scan<'_>) -> Option<Self> {
+        let mut entries = Self {
+            items: Vec::with_capacity(8),
+            source: payload.clone(),
+            index: HashMap::new(),
+        };
+        scan.pass(b"{")?;
+        if scan.pass(b"}").is_some() {
+            return Some(entries);
+        }
+        loop {
+            let start = scan.at();
+            scan.string()?;
+            let name = Piece::At {
+                start,
+                end: scan.at(),
+            };
+            scan.pass(b":")?;
+            let start = scan.at();
+            scan.value()?;
+            let value = Piece::At {
+                start,
+                end: scan.at(),
+            };
+            entries.items.push(Item { name, value });
+            if scan.pass(b",").is_none() {
+                scan.pass(b"}")?;
+                return Some(entries);
+            }
         }
     }
 
@@ -109,10 +144,12 @@ impl JsonEntries {
         self.items = items;
     }
 
-    /// For entries that will not be changed any more.
-    pub(crate) fn without_index(mut self) -> Self {
+    pub(super) fn has_index(&self) -> bool {
+        !self.index.is_empty()
+    }
+
+    pub(super) fn drop_index(&mut self) {
         self.index = HashMap::new();
-        self
     }
 
     pub(crate) fn clear(&mut self) {
@@ -146,9 +183,17 @@ impl JsonEntries {
 
     fn position(&self, name: &str) -> Option<usize> {
         if self.index.is_empty() {
-            return self.items.iter().position(|item| self.name(item) == name);
+            return self.items.iter().position(|item| self.is(item, name));
         }
         self.index.get(name).copied()
+    }
+
+    /// Whether an entry has this name.
+    fn is(&self, item: &Item, name: &str) -> bool {
+        match self.text(&item.name) {
+            [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => inner == name.as_bytes(),
+            _ => self.name(item) == name,
+        }
     }
 
     fn name<'a>(&'a self, item: &'a Item) -> Cow<'a, str> {
@@ -203,6 +248,10 @@ impl<'de> Visitor<'de> for Pairs {
 
 /// A name as JSON has it.
 fn quoted(name: &str) -> Box<str> {
+    let plain = |byte: &u8| *byte >= b' ' && !matches!(byte, b'"' | b'\\');
+    if name.as_bytes().iter().all(plain) {
+        return ["\"", name, "\""].concat().into();
+    }
     serde_json::Value::from(name).to_string().into()
 }
 

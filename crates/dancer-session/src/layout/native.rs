@@ -20,6 +20,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::json::{JsonEntries, RawEntries};
+use super::scan::Scan;
 use super::{Content, Document, Entries, Key, Stub};
 use crate::id::{Mark, encode as base64url};
 use crate::lifetime::Moment;
@@ -66,6 +67,9 @@ pub(super) fn encode_stub(key: &Key, stub: Stub) -> Vec<u8> {
 pub(super) fn decode(key: &Key, payload: &Bytes) -> Result<Content, String> {
     let text = std::str::from_utf8(payload)
         .map_err(|error| format!("is damaged at byte {}", error.valid_up_to()))?;
+    if let Some(document) = as_written(key, payload) {
+        return Ok(Content::Session(document));
+    }
     let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| diagnosis(text, &error))?;
     if wire.v != VERSION {
         return Err(newer(wire.v));
@@ -87,7 +91,7 @@ pub(super) fn decode(key: &Key, payload: &Bytes) -> Result<Content, String> {
             dated: true,
             mark,
             owned: owned.map(Arc::new),
-            entries: Entries::Json(JsonEntries::within(payload, &raw)),
+            entries: Entries::Json(Arc::new(JsonEntries::within(payload, &raw))),
         })),
         (None, Some(ends), None) => Ok(Content::Stub(Stub {
             ends: Moment::from_seconds(ends),
@@ -95,6 +99,43 @@ pub(super) fn decode(key: &Key, payload: &Bytes) -> Result<Content, String> {
         })),
         _ => Err("is damaged: it is neither a session nor a stub".into()),
     }
+}
+
+/// Reads a session that is, byte for byte, as [`encode`] writes it. Other tools may have put spaces
+/// into it, or the fields in another order: whatever this leaves to [`decode`].
+fn as_written(key: &Key, payload: &Bytes) -> Option<Document> {
+    let mut scan = Scan::of(payload);
+    scan.pass(b"{\"v\":1,\"k\":\"")?;
+    scan.pass(key.fingerprint().as_str().as_bytes())?;
+    scan.pass(b"\",\"c\":")?;
+    let created = Moment::from_seconds(scan.whole()?);
+    scan.pass(b",\"w\":")?;
+    let mut bits = [0; 8];
+    match URL_SAFE_NO_PAD.decode_slice(unquoted(scan.string()?), &mut bits) {
+        Ok(8) => {}
+        _ => return None,
+    }
+    let owned = match scan.pass(b",\"o\":") {
+        None => None,
+        Some(()) => {
+            let parts: OwnedParts = serde_json::from_slice(scan.value()?).ok()?;
+            Some(Arc::new(Owned::try_from(parts).ok()?))
+        }
+    };
+    scan.pass(b",\"e\":")?;
+    let entries = JsonEntries::scanned(payload, &mut scan)?;
+    scan.pass(b"}")?;
+    scan.is_at_end().then(|| Document {
+        created,
+        dated: true,
+        mark: Mark(bits),
+        owned,
+        entries: Entries::Json(Arc::new(entries)),
+    })
+}
+
+fn unquoted(string: &[u8]) -> &[u8] {
+    &string[1..string.len() - 1]
 }
 
 /// A field that this version doesn't know would be lost at the next flush: better not to read it.

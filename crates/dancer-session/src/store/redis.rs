@@ -155,7 +155,8 @@ impl RedisStore {
         let command = arguments(script.by_hash(keys));
         match self.link.send(&command, by).await {
             Err(fault) if fault.row().action == Action::AgainWhole => {
-                self.change(&arguments(script.whole(keys)), by).await
+                // Apart, as it is large and seldom.
+                Box::pin(self.change(&arguments(script.whole(keys)), by)).await
             }
             answer => answer.map_err(|fault| self.error(&command, &fault)),
         }
@@ -212,8 +213,9 @@ impl Store for RedisStore {
         ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Option<Bytes>, Error> {
-        let get = Command::new("GET", key).key(key);
+        let get = || Command::new("GET", key).key(key);
         let Some(ttl) = ttl else {
+            let get = get();
             return self.payload(&get, self.read(&get, by).await?);
         };
         let command = Command::new("GETEX", key).key(key).arg("PX");
@@ -222,7 +224,8 @@ impl Store for RedisStore {
             // It can't be extended; that is no reason not to read it.
             Err(fault) if fault.row().still != Still::Nothing => {
                 self.link.reading_goes_on(&fault);
-                self.payload(&get, self.read(&get, by).await?)
+                let get = get();
+                self.payload(&get, Box::pin(self.read(&get, by)).await?)
             }
             Err(fault) => Err(self.unread(&command, &fault)),
             Ok(value) => self.payload(&command, value),
@@ -398,3 +401,29 @@ fn texts(reply: Value) -> Option<Vec<String>> {
 
 /// What `PTTL` answers for a key that isn't there.
 const GONE: i64 = -2;
+
+#[cfg(test)]
+mod sizes {
+    use super::*;
+    #[test]
+    fn sizes() {
+        let settings = Settings { server: Some("127.0.0.1:1".into()), ..Settings::default() };
+        let store = RedisStore {
+            link: Link::new(&settings, Threads::Allowed, None).unwrap(),
+            timeout: settings.timeout,
+            flush: Script::new("flush", include_str!("flush.lua")),
+            renew: Script::new("renew", include_str!("renew.lua")),
+            enlist: Script::new("enlist", include_str!("enlist.lua")),
+        };
+        let id = crate::id::SessionId::parse("12345678901234567890123456789012", crate::Layout::Dancer).unwrap();
+        let key = Key::bare(&id);
+        let by = Instant::now();
+        println!("retrieve {}", size_of_val(&Store::retrieve(&store, &key, None, by)));
+        println!("peek {}", size_of_val(&Store::peek(&store, &key, by)));
+        println!("create {}", size_of_val(&Store::create(&store, &key, b"", Duration::ZERO, by)));
+        println!("replace {}", size_of_val(&Store::replace(&store, &key, b"", b"", Duration::ZERO, by)));
+        println!("touch {}", size_of_val(&Store::touch(&store, &key, Duration::ZERO, by)));
+        println!("link.send {}", size_of_val(&store.link.send(&Command::new("GET", &key), by)));
+        println!("command {} fault {} value {} error {}", size_of::<Command<'_>>(), size_of::<Fault>(), size_of::<Value>(), size_of::<Error>());
+    }
+}

@@ -16,21 +16,24 @@ pub(super) struct Command<'k> {
     /// The key it is about, for messages.
     about: &'k Key,
     /// By position: what each argument is, for the log.
-    kinds: [Kind<'k>; MOST],
+    kinds: [Kind; MOST],
+    keys: [Option<&'k Key>; MOST_KEYS],
     count: usize,
     /// Whether the caller can do with another command if the server takes no changes.
     gentler: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Kind<'k> {
+enum Kind {
     Plain,
-    Key(&'k Key),
+    Key,
     Payload,
 }
 
 /// Arguments of the longest command that changes anything: `EVALSHA hash 2 key key` and five more.
 const MOST: usize = 10;
+/// Those among them that are keys.
+const MOST_KEYS: usize = 2;
 
 impl<'k> Command<'k> {
     /// A command named `name`, about `key`; the key is not yet an argument.
@@ -49,14 +52,18 @@ impl<'k> Command<'k> {
             begin: GAP,
             about: key,
             kinds: [Kind::Plain; MOST],
+            keys: [None; MOST_KEYS],
             count: 0,
             gentler: false,
         };
         command.arg(word)
     }
 
-    pub(super) fn key(self, key: &'k Key) -> Self {
-        self.push(key.as_str().as_bytes(), Kind::Key(key))
+    pub(super) fn key(mut self, key: &'k Key) -> Self {
+        if let Some(slot) = self.keys.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some(key);
+        }
+        self.push(key.as_str().as_bytes(), Kind::Key)
     }
 
     /// An argument that only its length is told of.
@@ -85,7 +92,7 @@ impl<'k> Command<'k> {
         self.gentler
     }
 
-    fn push(mut self, argument: &[u8], kind: Kind<'k>) -> Self {
+    fn push(mut self, argument: &[u8], kind: Kind) -> Self {
         let mut digits = [0; DIGITS];
         let length = decimal(argument.len() as u64, &mut digits);
         self.wire
@@ -122,13 +129,15 @@ impl<'k> Command<'k> {
     /// The whole command, with fingerprints for keys and lengths for payloads.
     pub(super) fn in_full(&self) -> String {
         let mut line = String::new();
+        let mut keys = self.keys.iter().flatten();
         for (argument, kind) in self.arguments().zip(self.kinds) {
             if !line.is_empty() {
                 line.push(' ');
             }
-            match kind {
-                Kind::Key(key) => line.push_str(&format!("{}…", key.fingerprint())),
-                Kind::Plain if argument.len() <= SHA1_CHARS => {
+            let key = matches!(kind, Kind::Key).then(|| keys.next()).flatten();
+            match (kind, key) {
+                (_, Some(key)) => line.push_str(&format!("{}…", key.fingerprint())),
+                (Kind::Plain, None) if argument.len() <= SHA1_CHARS => {
                     line.push_str(&String::from_utf8_lossy(argument));
                 }
                 _ => line.push_str(&format!("<{} bytes>", argument.len())),

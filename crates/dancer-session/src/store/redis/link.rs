@@ -129,13 +129,31 @@ impl Link {
     /// would do harm.
     pub(super) async fn send(&self, command: &Command<'_>, by: Instant) -> Result<Value, Fault> {
         let _flight = self.take_off()?;
+        let live = self.live(by).await?;
+        match self.once(Hurry::Yes, &live, command, by).await {
+            Ok(value) => Ok(value),
+            Err(fault) => Box::pin(self.send_again(fault, command, by)).await,
+        }
+    }
+
+    /// The connection. All that may have to be done to have one is large, and a command is seldom in
+    /// need of it: so it is apart.
+    async fn live(&self, by: Instant) -> Result<Live, Fault> {
+        match self.upkeep.current() {
+            Some(live) => Ok(live),
+            None => Box::pin(self.upkeep.live(by)).await,
+        }
+    }
+
+    /// Goes on after a first fault.
+    async fn send_again(
+        &self,
+        mut fault: Fault,
+        command: &Command<'_>,
+        by: Instant,
+    ) -> Result<Value, Fault> {
         let (mut pause, mut replaced) = (FIRST_PAUSE, false);
         loop {
-            let live = self.upkeep.live(by).await?;
-            let fault = match self.once(Hurry::Yes, &live, command, by).await {
-                Ok(value) => return Ok(value),
-                Err(fault) => fault,
-            };
             let row = fault.row();
             let again = row.outcome == Outcome::NotApplied
                 && match row.action {
@@ -151,6 +169,11 @@ impl Link {
             replaced |= row.action != Action::Again;
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+            let live = self.live(by).await?;
+            match self.once(Hurry::Yes, &live, command, by).await {
+                Ok(value) => return Ok(value),
+                Err(next) => fault = next,
+            }
         }
     }
 
@@ -161,7 +184,7 @@ impl Link {
         by: Instant,
     ) -> Result<Value, Fault> {
         let _flight = self.take_off()?;
-        let live = self.upkeep.live(by).await?;
+        let live = self.live(by).await?;
         self.once(Hurry::No, &live, command, by).await
     }
 

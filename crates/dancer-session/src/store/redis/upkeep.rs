@@ -124,15 +124,17 @@ impl Upkeep {
         &self.0.telling
     }
 
+    /// The connection, if there is one.
+    pub(super) fn current(&self) -> Option<Live> {
+        self.0.current().live.clone()
+    }
+
     /// The connection; waits for one until `by`, unless the circuit is open.
     pub(super) async fn live(&self, by: Instant) -> Result<Live, Fault> {
-        if let Some(live) = &self.0.current().live {
-            return Ok(live.clone());
-        }
-        match self.0.threads {
-            Threads::Allowed => self.0.wait_for_one(by).await,
-            // Apart: all that connecting takes is large, and a command is seldom in need of it.
-            Threads::None => Box::pin(self.0.make_one(by)).await,
+        match (self.current(), self.0.threads) {
+            (Some(live), _) => Ok(live),
+            (None, Threads::Allowed) => self.0.wait_for_one(by).await,
+            (None, Threads::None) => self.0.make_one(by).await,
         }
     }
 
