@@ -65,7 +65,7 @@ impl Key {
         let length = before.iter().map(|part| part.len()).sum::<usize>();
         let mut text = String::with_capacity(length + name.len());
         text.extend(before.iter().copied());
-        text.extend(name.map(char::from));
+        text.push_str(std::str::from_utf8(&name).unwrap_or_default());
         Self(Name::Text(text.into(), Fingerprint::of(&name)))
     }
 

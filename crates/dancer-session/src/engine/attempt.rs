@@ -2,7 +2,7 @@
 //! replies are lost, until it is clear what became of it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -21,9 +21,9 @@ use crate::{Error, event};
 pub(super) struct Attempt<'a> {
     engine: &'a SessionEngine,
     key: Key,
-    id: &'a SessionId,
+    /// What is changed: as it was read, or as another writer has stored it since.
+    base: Read,
     task: &'a Task,
-    by: Instant,
     /// The id that the session gets, if it is to be renewed.
     fresh: Option<SessionId>,
     /// Left in everything that this flush writes.
@@ -48,15 +48,15 @@ impl<'a> Attempt<'a> {
         engine: &'a SessionEngine,
         read: &'a Read,
         fresh: Option<SessionId>,
+        base: Read,
         task: &'a Task,
         by: Instant,
     ) -> Result<Self, Error> {
         Ok(Self {
             engine,
             key: engine.key(&read.id),
-            id: &read.id,
+            base,
             task,
-            by,
             fresh,
             mark: Mark::generate(&engine.0.entropy)?,
             tried: None,
@@ -71,32 +71,33 @@ impl<'a> Attempt<'a> {
         self
     }
 
-    /// Applies the changes to `base`, and to whatever is stored instead, until that is stored.
+    /// Applies the changes to its base, and to whatever is stored instead, until that is stored.
     /// `None`: the session has ended.
-    pub(super) async fn run(mut self, mut base: Read) -> Result<Option<Read>, Error> {
+    pub(super) async fn run(&mut self) -> Result<Option<Read>, Error> {
         loop {
-            match self.attempt(&base).await {
-                Ok(Answer::Done) => return Ok(self.stored(&base, self.tried.clone())),
-                Ok(Answer::Gone) => return self.after_all(&base).await,
+            match self.attempt().await {
+                Ok(Answer::Done) => return Ok(self.stored(self.tried.clone())),
+                Ok(Answer::Gone) => return Box::pin(self.after_all()).await,
                 Ok(Answer::Taken) => {
                     self.delist_never_stored();
                     self.listed = None;
                     self.fresh = Some(self.engine.new_id()?);
                 }
                 Ok(Answer::Changed(payload)) => match self.newer(payload)? {
-                    Newer::Other(read) => base = read,
-                    Newer::Own(read) => return Ok(self.stored(&base, Some(read))),
-                    Newer::Ended => return self.after_all(&base).await,
+                    Newer::Other(read) => self.base = read,
+                    Newer::Own(read) => return Ok(self.stored(Some(read))),
+                    Newer::Ended => return Box::pin(self.after_all()).await,
                 },
-                Err(error) => self.doubt.again(error).await?,
+                Err(error) => Box::pin(self.doubt.again(error)).await?,
             }
-            if Instant::now() >= self.by {
+            if Instant::now() >= self.doubt.by {
                 return Err(self.out_of_time());
             }
         }
     }
 
-    async fn attempt(&mut self, base: &Read) -> Result<Answer, Error> {
+    async fn attempt(&mut self) -> Result<Answer, Error> {
+        let base = &self.base;
         let engine = &self.engine.0;
         let entries = match self.task.applied_to(&base.document) {
             Some(entries) => entries.clone(),
@@ -116,15 +117,23 @@ impl<'a> Attempt<'a> {
         let Some(ttl) = self.engine.limit(&document, engine.clock.now()) else {
             return Ok(Answer::Gone);
         };
-        self.enlist(base, &document).await?;
-        let Some(fresh) = &self.fresh else {
+        if self.is_to_be_listed(&document) {
+            Box::pin(self.enlist(&document)).await?;
+        }
+        let Some(fresh) = self.fresh.clone() else {
             let payload = engine.codec.encode(&self.key, &document)?;
             let read = self
                 .tried
-                .insert(Read::new(self.id.clone(), payload, document));
+                .insert(Read::new(self.base.id.clone(), payload, document));
             let answer = self
                 .engine
-                .replace(&self.key, &base.payload, &read.payload, ttl, self.by)
+                .replace(
+                    &self.key,
+                    &self.base.payload,
+                    &read.payload,
+                    ttl,
+                    self.doubt.by,
+                )
                 .await?;
             return Ok(match answer {
                 Replace::Replaced => Answer::Done,
@@ -132,15 +141,25 @@ impl<'a> Attempt<'a> {
                 Replace::Gone => Answer::Gone,
             });
         };
-        let new = self.engine.key(fresh);
+        // Apart, as it is large and seldom.
+        Box::pin(self.renew(fresh, document, ttl)).await
+    }
+
+    /// One try to store the session under another id.
+    async fn renew(
+        &mut self,
+        fresh: SessionId,
+        document: Document,
+        ttl: Duration,
+    ) -> Result<Answer, Error> {
+        let engine = &self.engine.0;
+        let new = self.engine.key(&fresh);
         let payload = engine.codec.encode(&new, &document)?;
-        let read = self
-            .tried
-            .insert(Read::new(fresh.clone(), payload, document));
+        let read = self.tried.insert(Read::new(fresh, payload, document));
         let (stub, stub_ttl) = self.engine.stub(&self.key, self.mark);
         let renewal = Renewal {
             old: &self.key,
-            read: &base.payload,
+            read: &self.base.payload,
             stub: &stub,
             stub_ttl,
             new: &new,
@@ -148,7 +167,7 @@ impl<'a> Attempt<'a> {
             ttl,
         };
         let _forgotten = self.engine.forgetting(&self.key);
-        let answer = match engine.store.renew(renewal, self.by).await {
+        let answer = match engine.store.renew(renewal, self.doubt.by).await {
             Err(error) if self.engine.is_foreign(&error, &self.key) => Renew::Gone,
             answer => answer?,
         };
@@ -160,21 +179,25 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    /// Puts the session into the index of its owner, if it does not stand there under the id that it
-    /// will have.
-    async fn enlist(&mut self, base: &Read, document: &Document) -> Result<(), Error> {
-        let stays = self.fresh.is_none() && document.owned == base.document.owned;
-        if stays || document.owned == self.listed {
-            return Ok(());
-        }
-        let key = self.engine.key(self.fresh.as_ref().unwrap_or(self.id));
-        self.engine.enlist(&key, document, self.by).await?;
+    /// Whether the session does not stand in the index of its owner yet, under the id that it will
+    /// have.
+    fn is_to_be_listed(&self, document: &Document) -> bool {
+        let stays = self.fresh.is_none() && document.owned == self.base.document.owned;
+        !stays && document.owned != self.listed
+    }
+
+    async fn enlist(&mut self, document: &Document) -> Result<(), Error> {
+        let key = self
+            .engine
+            .key(self.fresh.as_ref().unwrap_or(&self.base.id));
+        self.engine.enlist(&key, document, self.doubt.by).await?;
         self.listed = document.owned.clone();
         Ok(())
     }
 
-    /// What is stored now, instead of `base`, whose owner need not list it any more.
-    fn stored(&self, base: &Read, read: Option<Read>) -> Option<Read> {
+    /// What is stored now, instead of the base, whose owner need not list it any more.
+    fn stored(&self, read: Option<Read>) -> Option<Read> {
+        let base = &self.base;
         let before = base.document.owned.as_deref();
         let moved = read
             .as_ref()
@@ -187,7 +210,7 @@ impl<'a> Attempt<'a> {
 
     /// Takes out of the index what is certainly not stored, and never will be.
     fn delist_never_stored(&self) {
-        let id = self.fresh.as_ref().unwrap_or(self.id);
+        let id = self.fresh.as_ref().unwrap_or(&self.base.id);
         self.engine
             .delist_later(&self.engine.key(id), self.listed.as_deref());
     }
@@ -195,7 +218,7 @@ impl<'a> Attempt<'a> {
     /// The old key holds no session any more. If a try of a renew got no answer, that may be its own
     /// work: then the session is under the new key, as that try or one before it stored it. What became
     /// of other changes that got no answer, only who has the new id can see.
-    async fn after_all(&self, base: &Read) -> Result<Option<Read>, Error> {
+    async fn after_all(&self) -> Result<Option<Read>, Error> {
         if !self.doubt.unsure {
             self.delist_never_stored();
             return Ok(None);
@@ -206,12 +229,12 @@ impl<'a> Attempt<'a> {
         };
         let engine = &self.engine.0;
         let key = self.engine.key(fresh);
-        let there = engine.store.peek(&key, self.by).await;
+        let there = engine.store.peek(&key, self.doubt.by).await;
         let there = there.map_err(|error| self.unknown().because(error))?;
         match there.map(|(payload, _)| (self.engine.decode(&key, &payload), payload)) {
             Some((Ok(Content::Session(document)), payload)) if document.mark == self.mark => {
                 let read = Read::new(fresh.clone(), payload, document);
-                Ok(self.stored(base, Some(read)))
+                Ok(self.stored(Some(read)))
             }
             _ => Ok(None),
         }
@@ -223,7 +246,7 @@ impl<'a> Attempt<'a> {
             Content::Stub(_) | Content::Foreign => Ok(Newer::Ended),
             Content::Session(document) => {
                 let own = document.mark == self.mark;
-                let read = Read::new(self.id.clone(), payload, document);
+                let read = Read::new(self.base.id.clone(), payload, document);
                 if own {
                     // A try whose reply was lost had been carried out after all.
                     return Ok(Newer::Own(read));
@@ -232,7 +255,7 @@ impl<'a> Attempt<'a> {
                     // Somebody wrote after a try of ours that may be part of it, or not.
                     return Err(self.unknown());
                 }
-                event::conflict(self.id);
+                event::conflict(&self.base.id);
                 Ok(Newer::Other(read))
             }
         }
@@ -242,14 +265,14 @@ impl<'a> Attempt<'a> {
         if self.doubt.unsure {
             return self.unknown();
         }
-        let id = self.id;
+        let id = &self.base.id;
         Error::not_applied(format!(
             "session {id}: other writers were faster until the deadline"
         ))
     }
 
     fn unknown(&self) -> Error {
-        let id = self.id;
+        let id = &self.base.id;
         Error::unknown(format!(
             "session {id}: a change may have been stored, or not: no answer"
         ))

@@ -9,7 +9,7 @@ use crate::Error;
 
 /// Whether a change may have been carried out already.
 pub(super) struct Doubt {
-    by: Instant,
+    pub(super) by: Instant,
     pub(super) unsure: bool,
     pause: Duration,
 }

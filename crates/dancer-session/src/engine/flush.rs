@@ -1,7 +1,9 @@
 //! A flush: what is pending in a session's hand is carried out in the store, or refused as a whole.
 
+use std::future::Future;
 use std::time::Instant;
 
+use tokio::sync::MutexGuard;
 use tokio::time::timeout_at;
 
 use super::attempt::Attempt;
@@ -40,7 +42,7 @@ impl Shared {
     /// Flushes; `finally`: from now on the id is pinned.
     pub(crate) async fn flush(&self, finally: bool) -> Result<Flushed, Error> {
         let by = self.engine.deadline();
-        let Ok(_alone) = timeout_at(by.into(), self.flushing.lock()).await else {
+        let Some(_alone) = self.alone(by).await else {
             if finally {
                 self.hand().pin_id();
             }
@@ -48,12 +50,26 @@ impl Shared {
                 "another flush of this session took until the deadline",
             ));
         };
-        let task = self.hand().begin();
-        let outcome = self.carry_out(task, by).await;
+        let carried_out = {
+            let task = self.hand().begin();
+            self.carry_out(task, by)
+        };
+        let outcome = carried_out.await;
         if finally {
             self.hand().pin_id();
         }
         outcome
+    }
+
+    /// Waits until no other clone flushes; `None`: not by the deadline.
+    async fn alone(&self, by: Instant) -> Option<MutexGuard<'_, ()>> {
+        match self.flushing.try_lock() {
+            Ok(alone) => Some(alone),
+            Err(_) => {
+                let waiting = Box::pin(timeout_at(by.into(), self.flushing.lock()));
+                waiting.await.ok()
+            }
+        }
     }
 
     /// Carries out what was destroyed, for nobody who waits for it.
@@ -70,23 +86,30 @@ impl Shared {
         }
     }
 
-    async fn carry_out(&self, task: Task, by: Instant) -> Result<Flushed, Error> {
+    /// Not an `async fn`: that would keep room for the task twice.
+    fn carry_out(
+        &self,
+        task: Task,
+        by: Instant,
+    ) -> impl Future<Output = Result<Flushed, Error>> + Send {
         let mut work = Work {
             shared: self,
             task,
             done: false,
         };
-        let outcome = self.engine.carry_out(&mut work.task, by).await;
-        work.done = true;
-        match outcome {
-            Ok((flushed, origin)) => {
-                self.hand().settle(&work.task, origin);
-                self.rebase();
-                Ok(flushed)
-            }
-            Err(error) => {
-                self.hand().unsettle(&mut work.task, error.is_unknown());
-                Err(error)
+        async move {
+            let outcome = self.engine.carry_out(&mut work.task, by).await;
+            work.done = true;
+            match outcome {
+                Ok((flushed, origin)) => {
+                    self.hand().settle(&work.task, origin);
+                    self.rebase();
+                    Ok(flushed)
+                }
+                Err(error) => {
+                    self.hand().unsettle(&mut work.task, error.is_unknown());
+                    Err(error)
+                }
             }
         }
     }
@@ -132,7 +155,7 @@ impl SessionEngine {
     async fn carry_out(&self, task: &mut Task, by: Instant) -> Outcome {
         let mut otherwise = Flushed::Unchanged;
         while let Some(doomed) = task.doomed.last_mut() {
-            let destroyed = self.destroy(doomed, by).await?;
+            let destroyed = Box::pin(self.destroy(doomed, by)).await?;
             if !destroyed {
                 task.ended = Some(doomed.read.id.clone());
             }
@@ -175,7 +198,8 @@ impl SessionEngine {
                 if !self.has_room(&id, None, task, by).await? {
                     return Ok((Flushed::TooMany, origin.clone()));
                 }
-                let read = self.store_new(self.begun(task, Some(id))?, by).await?;
+                let new = self.begun(task, Some(id))?;
+                let read = Box::pin(self.store_new(new, by)).await?;
                 Ok((Flushed::Created, Origin::Stored(read)))
             }
             Plan::Replace(read) => {
@@ -200,15 +224,17 @@ impl SessionEngine {
         by: Instant,
     ) -> Outcome {
         let mut turn = self.0.queue.turn(&read.id, by).await?;
-        let start = turn.latest().unwrap_or_else(|| read.clone());
         let id = fresh.as_ref().unwrap_or(&read.id);
         if !self.has_room(id, Some(read), task, by).await? {
+            let start = turn.latest().unwrap_or_else(|| read.clone());
             return Ok((Flushed::TooMany, Origin::Stored(start)));
         }
+        let start = turn.latest().unwrap_or_else(|| read.clone());
         // If this fails, nobody knows what is stored; the next flush starts from its own read.
         turn.leave_behind(None);
-        let attempt = Attempt::new(self, read, fresh, task, by)?.listed_for(task.login());
-        let stored = attempt.run(start).await?;
+        let mut attempt =
+            Attempt::new(self, read, fresh, start, task, by)?.listed_for(task.login());
+        let stored = attempt.run().await?;
         // Who stands in line behind a renew finds out that the session has gone.
         turn.leave_behind(stored.clone());
         self.outcome(done, stored, read, task, by).await
@@ -227,7 +253,8 @@ impl SessionEngine {
             None => Ok(true),
             Some(owned) => {
                 let created = read.map(|read| read.document.created);
-                self.enlist_at_login(id, created, owned, by).await
+                // Apart, as all that is seldom: what every flush needs stays small.
+                Box::pin(self.enlist_at_login(id, created, owned, by)).await
             }
         }
     }
@@ -261,7 +288,7 @@ impl SessionEngine {
             // A log-in goes on, with what this request knows and nothing of the session that ended.
             let new = self.begun(task, None)?;
             if new.entries.len() > 0 || new.owned.is_some() {
-                let fresh = self.store_new(new, by).await?;
+                let fresh = Box::pin(self.store_new(new, by)).await?;
                 return Ok((Flushed::Created, Origin::Stored(fresh)));
             }
         }
@@ -277,4 +304,19 @@ pub(super) fn apply(task: &Task, entries: &mut Entries) -> Result<(), Error> {
     task.changes
         .iter()
         .try_for_each(|change| change.apply(entries))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Settings;
+
+    /// A flush is boxed, so that it goes on when nobody waits for it; see the same test of the store.
+    #[tokio::test]
+    async fn a_flush_is_small() {
+        let engine = SessionEngine::in_memory(Settings::default()).unwrap();
+        let session = engine.anonymous();
+        let size = size_of_val(&session.shared.flush(false));
+        assert!(size <= 1024, "{size}");
+    }
 }

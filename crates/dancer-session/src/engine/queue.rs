@@ -26,7 +26,11 @@ impl Queue {
     /// Waits until no other flush of this session is under way here.
     pub(super) async fn turn(&self, id: &SessionId, by: Instant) -> Result<Turn<'_>, Error> {
         let queue = Arc::clone(self.turns().entry(id.clone()).or_default());
-        match timeout_at(by.into(), queue.lock_owned()).await {
+        let latest = match Arc::clone(&queue).try_lock_owned() {
+            Ok(latest) => Ok(latest),
+            Err(_) => Box::pin(timeout_at(by.into(), queue.lock_owned())).await,
+        };
+        match latest {
             Ok(latest) => Ok(Turn {
                 queue: self,
                 id: id.clone(),

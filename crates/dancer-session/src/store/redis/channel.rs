@@ -147,6 +147,8 @@ pub(super) trait Listener: Send {
     fn hear(&mut self, word: &Value);
 }
 
+/// So many replies are handed out before those who got them have their turn.
+const AT_ONCE: usize = 8;
 /// Room for what comes, at first and while little comes.
 const FIRST_ROOM: usize = 16 * 1024;
 /// More is given back when it is not needed.
@@ -196,34 +198,36 @@ enum Next {
 
 impl Driver {
     fn work(&mut self, context: &mut Context<'_>) -> io::Result<Next> {
-        self.hand_out(context)?;
-        loop {
-            let written = self.write(context)?;
-            let mut state = self.shared.state();
-            let nothing_left = written.is_ready() && state.out.is_empty();
-            if written.is_pending() || nothing_left {
-                if state.abandoned {
-                    return Ok(Next::Leave);
-                }
-                self.gave_way &= !nothing_left;
-                state.driver = Some(context.waker().clone());
-                let alarm = state.alarm;
-                drop(state);
-                self.keep_time(alarm, context);
-                return Ok(Next::Sleep);
-            }
-            if !self.gave_way {
-                self.gave_way = true;
-                // Behind all that are ready now: they may have something to send as well.
-                context.waker().wake_by_ref();
-                return Ok(Next::Sleep);
-            }
-            self.gave_way = false;
-            self.leaving.clear();
-            self.leaving.shrink_to(MUCH_ROOM);
-            self.left = 0;
-            std::mem::swap(&mut state.out, &mut self.leaving);
+        let mut written = self.write(context)?;
+        if written.is_ready() && self.gave_way && self.take_out() {
+            written = self.write(context)?;
         }
+        let more = self.hand_out(context)?;
+        let mut state = self.shared.state();
+        if more || (written.is_ready() && !state.out.is_empty()) {
+            // Behind all that are ready now: they may have something to send as well.
+            self.gave_way = true;
+            context.waker().wake_by_ref();
+            return Ok(Next::Sleep);
+        }
+        if state.abandoned {
+            return Ok(Next::Leave);
+        }
+        self.gave_way = false;
+        state.driver = Some(context.waker().clone());
+        let alarm = state.alarm;
+        drop(state);
+        self.keep_time(alarm, context);
+        Ok(Next::Sleep)
+    }
+
+    /// Takes over what there is to write; `false`: nothing.
+    fn take_out(&mut self) -> bool {
+        self.leaving.clear();
+        self.leaving.shrink_to(MUCH_ROOM);
+        self.left = 0;
+        std::mem::swap(&mut self.shared.state().out, &mut self.leaving);
+        !self.leaving.is_empty()
     }
 
     /// Writes what is being written; ready when all of it has left.
@@ -247,29 +251,32 @@ impl Driver {
         Ok(Poll::Ready(()))
     }
 
-    /// Reads what there is, and gives it to those who wait for it.
-    fn hand_out(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        while let Poll::Ready(read) = self.read(context) {
-            if read? == 0 {
-                return Err(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "the server has closed the connection",
-                ));
-            }
+    /// Reads what there is, and gives it to those who wait for it; but only so much at a time that the
+    /// server can work on what the first of them have to say next, while others still read. Returns
+    /// whether there may be more.
+    fn hand_out(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
+        let mut replies = 0;
+        loop {
             while let Some(length) = self.next_length()? {
+                if replies == AT_ONCE {
+                    return Ok(true);
+                }
+                replies += 1;
                 let reply = frame::read(&self.come[self.begin..self.begin + length]);
                 self.begin += length;
                 self.give(reply)?;
             }
-            if self.begin == self.end {
-                (self.begin, self.end) = (0, 0);
-                if self.come.len() > MUCH_ROOM {
-                    self.come.truncate(FIRST_ROOM);
-                    self.come.shrink_to_fit();
+            match self.read(context) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(0)) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the server has closed the connection",
+                    ));
                 }
+                Poll::Ready(read) => drop(read?),
             }
         }
-        Ok(())
     }
 
     fn next_length(&self) -> io::Result<Option<usize>> {
@@ -297,11 +304,15 @@ impl Driver {
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.end == self.come.len() {
-            if self.begin > 0 {
-                self.come.copy_within(self.begin..self.end, 0);
-                (self.begin, self.end) = (0, self.end - self.begin);
+        if self.begin == self.end {
+            (self.begin, self.end) = (0, 0);
+            if self.come.len() > MUCH_ROOM {
+                self.come.truncate(FIRST_ROOM);
+                self.come.shrink_to_fit();
             }
+        } else if self.end == self.come.len() {
+            self.come.copy_within(self.begin..self.end, 0);
+            (self.begin, self.end) = (0, self.end - self.begin);
             if self.end * 2 > self.come.len() {
                 self.come.resize(self.come.len() * 2, 0);
             }

@@ -75,6 +75,11 @@ impl<'k> Command<'k> {
         self.push(word.as_bytes(), Kind::Plain)
     }
 
+    pub(super) fn number(self, number: usize) -> Self {
+        let mut digits = [0; DIGITS];
+        self.push(decimal(number as u64, &mut digits), Kind::Plain)
+    }
+
     /// A time as Redis takes it: whole milliseconds.
     pub(super) fn milliseconds(self, time: Duration) -> Self {
         let mut digits = [0; DIGITS];
@@ -93,13 +98,10 @@ impl<'k> Command<'k> {
     }
 
     fn push(mut self, argument: &[u8], kind: Kind) -> Self {
-        let mut digits = [0; DIGITS];
-        let length = decimal(argument.len() as u64, &mut digits);
-        self.wire
-            .reserve(argument.len() + length.len() + 1 + 2 * END.len());
-        self.wire.push(b'$');
+        let mut head = [0; GAP];
+        let length = line(b'$', argument.len(), &mut head);
+        self.wire.reserve(length.len() + argument.len() + END.len());
         self.wire.extend_from_slice(length);
-        self.wire.extend_from_slice(END);
         self.wire.extend_from_slice(argument);
         self.wire.extend_from_slice(END);
         // Of a longer one, which only reads, the log shows the beginning.
@@ -112,12 +114,10 @@ impl<'k> Command<'k> {
 
     /// Says in front of the arguments how many there are.
     fn write_head(mut self) -> Self {
-        let mut digits = [0; DIGITS];
-        let count = decimal(self.count as u64, &mut digits);
-        self.begin = GAP - count.len() - 1 - END.len();
-        self.wire[self.begin] = b'*';
-        self.wire[self.begin + 1..GAP - END.len()].copy_from_slice(count);
-        self.wire[GAP - END.len()..GAP].copy_from_slice(END);
+        let mut head = [0; GAP];
+        let count = line(b'*', self.count, &mut head);
+        self.begin = GAP - count.len();
+        self.wire[self.begin..GAP].copy_from_slice(count);
         self
     }
 
@@ -160,10 +160,21 @@ impl<'k> Command<'k> {
 }
 
 const END: &[u8] = b"\r\n";
-/// Room for `*`, the number of arguments, and the end of that line.
+/// Room for a line with a number: `*`, the number of arguments, and the end of the line.
 const GAP: usize = DIGITS + 3;
 /// As many as the largest number has.
 const DIGITS: usize = 20;
+
+/// `$17` and the end of that line, at the end of `room`.
+fn line(kind: u8, number: usize, room: &mut [u8; GAP]) -> &[u8] {
+    let mut digits = [0; DIGITS];
+    let digits = decimal(number as u64, &mut digits);
+    let begin = GAP - END.len() - digits.len() - 1;
+    room[begin] = kind;
+    room[begin + 1..GAP - END.len()].copy_from_slice(digits);
+    room[GAP - END.len()..].copy_from_slice(END);
+    &room[begin..]
+}
 
 fn decimal(mut number: u64, digits: &mut [u8; DIGITS]) -> &[u8] {
     let mut begin = DIGITS;

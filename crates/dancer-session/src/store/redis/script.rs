@@ -28,7 +28,7 @@ impl Script {
 
     fn call<'k>(&self, word: &'static str, script: &str, keys: &[&'k Key]) -> Command<'k> {
         let command = Command::shown_as(self.name, word, keys[0]);
-        let command = command.arg(script).arg(&keys.len().to_string());
+        let command = command.arg(script).number(keys.len());
         keys.iter().fold(command, |command, key| command.key(key))
     }
 }
