@@ -10,14 +10,14 @@ use indicatif::ProgressBar;
 
 use self::house::House;
 use crate::contender::{
-    ACTIX_SESSION, ActixSession, Bare, Contender, OURS, Ours, POOLS, Pipelined, TOWER_SESSIONS,
-    TowerSessions,
+    ACTIX_SESSION, ActixSession, Bare, Cached, Contender, OURS, Ours, POOLS, Pipelined,
+    TOWER_SESSIONS, TowerSessions,
 };
 use crate::figures::{Figures, Measured, Memory, Results, Turn};
 use crate::plan::{Cell, FEW, Group, Plan, SMALL, Work};
 
 /// How many contenders take turns, for the progress bar.
-pub(crate) const CONTENDERS: usize = 7;
+pub(crate) const CONTENDERS: usize = 8;
 
 /// Measures all cells of the plan.
 pub(crate) async fn run(plan: &Plan, bar: &ProgressBar) -> Results {
@@ -106,8 +106,10 @@ impl Houses {
 
         let keys = Arc::new(self.ours.keys(group.bytes).await);
         let server = &self.ours.server;
+        let cached = Cached::connect(server, &ours, group.sessions).await;
         let mut contenders = vec![
             Contender::Ours(ours),
+            Contender::Cached(cached),
             Contender::Bare(Bare::connect(server, keys.clone()).await),
             Contender::Pipelined(Pipelined::new(server, keys)),
             Contender::ActixSession(actix),
@@ -125,7 +127,10 @@ impl Houses {
 
     fn of(&mut self, contender: &Contender) -> &mut House {
         match contender {
-            Contender::Ours(_) | Contender::Bare(_) | Contender::Pipelined(_) => &mut self.ours,
+            Contender::Ours(_)
+            | Contender::Cached(_)
+            | Contender::Bare(_)
+            | Contender::Pipelined(_) => &mut self.ours,
             Contender::TowerSessions(_) => &mut self.tower,
             Contender::ActixSession(_) => &mut self.actix,
         }

@@ -2,6 +2,7 @@
 
 mod actix_session;
 mod bare;
+mod cached;
 mod ours;
 mod pipelined;
 mod tower_sessions;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 pub(crate) use self::actix_session::{ActixSession, ttl};
 pub(crate) use self::bare::Bare;
+pub(crate) use self::cached::Cached;
 pub(crate) use self::ours::{Ours, settings};
 pub(crate) use self::pipelined::Pipelined;
 pub(crate) use self::tower_sessions::{POOLS, TowerSessions, expiry, store};
@@ -38,6 +40,7 @@ pub(crate) trait Library: Clone + Send + Sync + 'static {
 #[derive(Clone)]
 pub(crate) enum Contender {
     Ours(Ours),
+    Cached(Cached),
     TowerSessions(TowerSessions),
     ActixSession(ActixSession),
     Bare(Bare),
@@ -48,6 +51,7 @@ impl Contender {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Ours(_) => OURS,
+            Self::Cached(_) => CACHED,
             Self::TowerSessions(library) => library.name(),
             Self::ActixSession(_) => ACTIX_SESSION,
             Self::Bare(_) => BARE,
@@ -60,6 +64,7 @@ impl Contender {
         match self {
             Self::Pipelined(pipelined) => pipelined.does(cell),
             Self::Bare(_) => Bare::does(cell),
+            Self::Cached(_) => Cached::does(cell),
             Self::Ours(_) | Self::TowerSessions(_) | Self::ActixSession(_) => true,
         }
     }
@@ -68,6 +73,7 @@ impl Contender {
     pub(crate) async fn work(&self, cell: Cell, length: Duration) -> Timed {
         match self {
             Self::Ours(library) => tasks(library, cell, length).await,
+            Self::Cached(cached) => cached.work(cell, length).await,
             Self::TowerSessions(library) => tasks(library, cell, length).await,
             Self::ActixSession(library) => tasks(library, cell, length).await,
             Self::Bare(library) => tasks(library, cell, length).await,
@@ -79,6 +85,7 @@ impl Contender {
     pub(crate) async fn check(&self) {
         match self {
             Self::Ours(library) => check(library).await,
+            Self::Cached(cached) => cached.check().await,
             Self::TowerSessions(library) => check(library).await,
             Self::ActixSession(library) => check(library).await,
             Self::Bare(library) => library.check().await,
@@ -89,6 +96,10 @@ impl Contender {
 }
 
 pub(crate) const OURS: &str = "dancer-session";
+/// With a cache, and somebody who writes.
+pub(crate) const CACHED: &str = "dancer-session, cached, with a writer";
+pub(crate) const CACHED_ON_AXUM: &str = "dancer-session on axum, cached";
+pub(crate) const AXUM_ALONE: &str = "axum without sessions";
 pub(crate) const OURS_ON_AXUM: &str = "dancer-session on axum";
 pub(crate) const BARE: &str = "bare client";
 

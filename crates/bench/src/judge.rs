@@ -4,7 +4,10 @@
 use serde::Serialize;
 
 use self::view::{Measure, View};
-use crate::contender::{ACTIX_SESSION, BARE, OURS, OURS_ON_AXUM, TOWER_SESSIONS, is_peer};
+use crate::contender::{
+    ACTIX_SESSION, AXUM_ALONE, BARE, CACHED, CACHED_ON_AXUM, OURS, OURS_ON_AXUM, TOWER_SESSIONS,
+    is_peer,
+};
 use crate::figures::Results;
 use crate::plan::{FEW, MANY, SMALL, Work};
 
@@ -99,12 +102,13 @@ fn engine(results: &Results) -> Vec<Verdict> {
             Measure::P50,
             AtMost(0.9),
         ),
-        // Nothing is cached yet: this is where its ratio goes.
         Verdict::new(
             "cached retrieve, 64 tasks, one writer",
             "best peer's retrieve",
             AtLeast(6.0),
-            None,
+            retrieve
+                .best(is_peer, Measure::Rate)
+                .and_then(|best| retrieve.ratio(CACHED, best, Measure::Rate)),
         ),
     ]
 }
@@ -127,9 +131,9 @@ fn http(results: &Results) -> Vec<Verdict> {
         Verdict::new("the same", ACTIX_SESSION, AtLeast(1.1), rate(ACTIX_SESSION)),
         Verdict::new(
             "HTTP read of cached sessions, requests/s",
-            "the same route without sessions",
+            AXUM_ALONE,
             AtLeast(0.85),
-            None,
+            View::at(results, "/read").ratio(CACHED_ON_AXUM, AXUM_ALONE, Measure::Rate),
         ),
     ]
 }

@@ -28,6 +28,11 @@ impl Ours {
         Self { ids, ..self }
     }
 
+    /// The same sessions in another engine.
+    pub(super) fn over(self, engine: SessionEngine) -> Self {
+        Self { engine, ..self }
+    }
+
     async fn checked(&self, nth: usize) -> Session {
         let session = self.engine.retrieve(&self.ids[nth]).await;
         let session = session

@@ -8,12 +8,14 @@ use std::io;
 
 use clap::ValueEnum;
 
-use crate::contender::{ACTIX_SESSION, OURS_ON_AXUM, POOLS};
+use super::VISITORS;
+use crate::contender::{ACTIX_SESSION, AXUM_ALONE, CACHED_ON_AXUM, OURS_ON_AXUM, POOLS};
 
 /// An application, as this program is told to be one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum App {
     AxumOurs,
+    AxumOursCached,
     AxumTowerSessions1,
     AxumTowerSessions2,
     AxumTowerSessions6,
@@ -26,10 +28,11 @@ impl App {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::AxumOurs => OURS_ON_AXUM,
+            Self::AxumOursCached => CACHED_ON_AXUM,
             Self::AxumTowerSessions1 => POOLS[0].1,
             Self::AxumTowerSessions2 => POOLS[1].1,
             Self::AxumTowerSessions6 => POOLS[2].1,
-            Self::AxumAlone => "axum without sessions",
+            Self::AxumAlone => AXUM_ALONE,
             Self::ActixSession => ACTIX_SESSION,
             Self::ActixAlone => "actix-web without sessions",
         }
@@ -47,7 +50,8 @@ impl App {
             std::process::exit(0);
         });
         match self {
-            Self::AxumOurs => on_axum::serve(on_axum::ours(redis)),
+            Self::AxumOurs => on_axum::serve(on_axum::ours(redis, 0)),
+            Self::AxumOursCached => on_axum::serve(on_axum::ours(redis, VISITORS)),
             Self::AxumTowerSessions1 => on_axum::serve(on_axum::tower_sessions(redis, POOLS[0].0)),
             Self::AxumTowerSessions2 => on_axum::serve(on_axum::tower_sessions(redis, POOLS[1].0)),
             Self::AxumTowerSessions6 => on_axum::serve(on_axum::tower_sessions(redis, POOLS[2].0)),

@@ -299,3 +299,35 @@ async fn a_cache_is_no_setting_without_threads() {
         "{error}"
     );
 }
+
+/// On one thread: what is always there at once must not keep others from their work, least of all the
+/// task that hears what has changed.
+#[tokio::test]
+async fn whoever_only_reads_from_the_cache_lets_others_have_a_turn() {
+    let server = RedisServer::start();
+    let engine = SessionEngine::init(settings(&server, Layout::Native))
+        .await
+        .unwrap();
+    let id = id(&stored(&engine, 7).await).to_owned();
+    let turns = Arc::new(Mutex::new(0));
+    let others = tokio::spawn({
+        let turns = Arc::clone(&turns);
+        async move {
+            loop {
+                *turns.lock().unwrap() += 1;
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let before = server.commands().await;
+    assert_eq!(read(&engine, &id).await, Some(7));
+    *turns.lock().unwrap() = 0;
+    for _ in 0..10_000 {
+        assert_eq!(read(&engine, &id).await, Some(7));
+    }
+    let turns = *turns.lock().unwrap();
+    others.abort();
+    // The first read asked, and nothing else.
+    assert_eq!(server.commands().await.since(&before).total(), 2);
+    assert!(turns > 50, "{turns} turns");
+}

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use dancer_session_tower::{Error, Session, SessionEngine, SessionLayer};
+use dancer_session_tower::{Error, Session, SessionEngine, SessionLayer, Settings};
 use tower_sessions::Session as TowerSession;
 use tower_sessions::SessionManagerLayer;
 
@@ -28,7 +28,8 @@ pub(super) fn serve(app: impl Future<Output = Router>) {
     });
 }
 
-pub(super) async fn ours(redis: &str) -> Router {
+/// `cache`: for how many sessions it has room.
+pub(super) async fn ours(redis: &str, cache: usize) -> Router {
     async fn count(session: Session) -> Result<String, Error> {
         session.update("visits", |visits: Option<u64>| visits.unwrap_or(0) + 1)?;
         read(session).await
@@ -37,7 +38,11 @@ pub(super) async fn ours(redis: &str) -> Router {
         let visits = session.get::<u64>("visits")?;
         Ok(visits.unwrap_or(0).to_string())
     }
-    let engine = SessionEngine::init(settings(redis)).await;
+    let settings = Settings {
+        cache,
+        ..settings(redis)
+    };
+    let engine = SessionEngine::init(settings).await;
     let engine = engine.expect("the server has just been started");
     Router::new()
         .route("/count", get(count))
