@@ -58,6 +58,8 @@ pub(crate) async fn one(name: &str, work: Work, tasks: usize, length: Duration) 
 /// client and the plain sockets share ours, because their sessions are ours.
 struct Houses {
     ours: House,
+    /// Apart, since whatever is done to a session there, the cache is told.
+    cached: House,
     tower: House,
     actix: House,
 }
@@ -66,6 +68,7 @@ impl Houses {
     async fn open() -> Self {
         Self {
             ours: House::open().await,
+            cached: House::open().await,
             tower: House::open().await,
             actix: House::open().await,
         }
@@ -96,6 +99,10 @@ impl Houses {
         let (ids, each) = self.ours.fill(&ours, group).await;
         memory(OURS, each);
         let ours = ours.with(ids);
+        let writer = Ours::connect(&self.cached.server).await;
+        let (ids, _) = self.cached.fill(&writer, group).await;
+        let writer = writer.with(ids);
+        let cached = Cached::connect(&self.cached.server, writer, group.sessions).await;
         bar.set_message(format!("storing {} of tower-sessions", group.sessions));
         let (tower_ids, each) = self.tower.fill(&first_pool, group).await;
         memory(TOWER_SESSIONS, each);
@@ -106,7 +113,6 @@ impl Houses {
 
         let keys = Arc::new(self.ours.keys(group.bytes).await);
         let server = &self.ours.server;
-        let cached = Cached::connect(server, &ours, group.sessions).await;
         let mut contenders = vec![
             Contender::Ours(ours),
             Contender::Cached(cached),
@@ -127,10 +133,8 @@ impl Houses {
 
     fn of(&mut self, contender: &Contender) -> &mut House {
         match contender {
-            Contender::Ours(_)
-            | Contender::Cached(_)
-            | Contender::Bare(_)
-            | Contender::Pipelined(_) => &mut self.ours,
+            Contender::Ours(_) | Contender::Bare(_) | Contender::Pipelined(_) => &mut self.ours,
+            Contender::Cached(_) => &mut self.cached,
             Contender::TowerSessions(_) => &mut self.tower,
             Contender::ActixSession(_) => &mut self.actix,
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dancer_session::SessionEngine;
+use dancer_session::{SessionEngine, Settings};
 use testbench::RedisServer;
 use tokio::task::JoinHandle;
 
@@ -14,15 +14,16 @@ use crate::round::{Timed, tasks};
 
 #[derive(Clone)]
 pub(crate) struct Cached {
+    /// Have room for all sessions.
     readers: Ours,
     /// Has no cache, and a connection of its own.
     writer: Ours,
 }
 
 impl Cached {
-    /// Reads the sessions of `writer`, and has room for all of them.
-    pub(crate) async fn connect(server: &RedisServer, writer: &Ours, sessions: usize) -> Self {
-        let settings = dancer_session::Settings {
+    /// Reads the sessions of `writer`, which are on this server.
+    pub(crate) async fn connect(server: &RedisServer, writer: Ours, sessions: usize) -> Self {
+        let settings = Settings {
             cache: sessions,
             ..settings(&server.url())
         };
@@ -30,7 +31,7 @@ impl Cached {
         let engine = engine.expect("the server has just been started");
         Self {
             readers: writer.clone().over(engine),
-            writer: writer.clone(),
+            writer,
         }
     }
 

@@ -199,7 +199,7 @@ enum Next {
 impl Driver {
     fn work(&mut self, context: &mut Context<'_>) -> io::Result<Next> {
         let mut written = self.write(context)?;
-        if written.is_ready() && self.gave_way && self.take_out() {
+        if written.is_ready() && self.take_out() {
             written = self.write(context)?;
         }
         let more = self.hand_out(context)?;
@@ -221,13 +221,18 @@ impl Driver {
         Ok(Next::Sleep)
     }
 
-    /// Takes over what there is to write; `false`: nothing.
+    /// Takes over what there is to write, unless others should have their turn first; `false`: nothing.
     fn take_out(&mut self) -> bool {
+        let mut state = self.shared.state();
+        // Whoever is alone waits for nobody.
+        if state.out.is_empty() || !(self.gave_way || state.waiting.len() == 1) {
+            return false;
+        }
         self.leaving.clear();
         self.leaving.shrink_to(MUCH_ROOM);
         self.left = 0;
-        std::mem::swap(&mut self.shared.state().out, &mut self.leaving);
-        !self.leaving.is_empty()
+        std::mem::swap(&mut state.out, &mut self.leaving);
+        true
     }
 
     /// Writes what is being written; ready when all of it has left.
