@@ -30,6 +30,10 @@ pub enum Say {
     Pass,
     /// This, without its `\r\n`, and the real server hears nothing of it.
     Line(String),
+    /// The real server carries out this command in its place, and its answer is given.
+    Instead(Vec<String>),
+    /// The same, but the answer is lost, and the connection with it.
+    Lost(Vec<String>),
     /// Nothing, and the connection is closed.
     HangUp,
     /// Nothing, now and later: the connection stays, and is not listened to any more.
@@ -83,7 +87,7 @@ impl Substitute {
     }
 
     /// The first words of all commands since the last call, but for those that every new connection
-    /// begins with (`CLIENT`, `PING`).
+    /// begins with (`CLIENT`, `PING`, `HELLO`).
     pub fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.shared.asked())
     }
@@ -108,7 +112,7 @@ impl Shared {
 
     fn judge(&self, command: &[String]) -> Say {
         let word = &command[0];
-        if !["CLIENT", "PING"].contains(&&**word) {
+        if !["CLIENT", "PING", "HELLO"].contains(&&**word) {
             self.asked().push(word.clone());
         }
         let rule = Arc::clone(&self.rule.lock().expect("no rule has panicked"));
@@ -136,8 +140,9 @@ async fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
     let mut client = BufReader::new(client);
     let mut server = BufReader::new(UnixStream::connect(&shared.server).await?);
     loop {
-        let request = frame(&mut client).await?;
+        let mut request = frame(&mut client).await?;
         let said = shared.judge(&words(&request));
+        let lost = matches!(said, Say::Lost(_));
         match said {
             Say::Line(line) => {
                 let line = format!("{line}\r\n");
@@ -147,10 +152,14 @@ async fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
             Say::HangUp => return Ok(()),
             Say::Nothing => std::future::pending().await,
             Say::After(delay) => sleep(delay).await,
+            Say::Instead(words) | Say::Lost(words) => request = packed(&words),
             Say::Pass => {}
         }
         server.get_mut().write_all(&request).await?;
         let reply = frame(&mut server).await?;
+        if lost {
+            return Ok(());
+        }
         client.get_mut().write_all(&reply).await?;
     }
 }
@@ -182,6 +191,15 @@ async fn frame(from: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result<Vec<u8>>
         }
     }
     Ok(bytes)
+}
+
+fn packed(words: &[String]) -> Vec<u8> {
+    let head = format!("*{}\r\n", words.len());
+    let words = words.iter();
+    let text = words.fold(head, |text, word| {
+        text + &format!("${}\r\n{word}\r\n", word.len())
+    });
+    text.into_bytes()
 }
 
 /// The words of a request: every second line of it, unless a word has lines of its own.

@@ -12,6 +12,7 @@ mod link;
 mod names;
 mod reports;
 mod script;
+mod skills;
 mod stream;
 mod telling;
 mod tracking;
@@ -200,6 +201,37 @@ impl RedisStore {
         format!("{command} at {}: {fault}", self.link.place())
     }
 
+    /// Replaces a payload without a script. `None`: that is left to the script, because the server
+    /// does not know how after all (it is another one by now), or because what is there is what was
+    /// read again.
+    async fn set_if(
+        &self,
+        key: &Key,
+        read: &[u8],
+        payload: &[u8],
+        ttl: Duration,
+        by: Instant,
+    ) -> Result<Option<Replace>, Error> {
+        let command = Command::new("SET", key).key(key).payload(payload);
+        let command = command.arg("IFEQ").payload(read);
+        let command = command.arg("PX").milliseconds(ttl);
+        match self.link.send(&command, by).await {
+            Err(fault) if fault.is_syntax() => return Ok(None),
+            Err(fault) => return Err(self.error(&command, &fault)),
+            Ok(Value::Okay) => return Ok(Some(Replace::Replaced)),
+            Ok(Value::Nil) => {}
+            Ok(_) => return Err(self.strange(&command)),
+        }
+        // Nothing was stored: because of what?
+        let get = Command::new("GET", key).key(key);
+        let there = self.read(&get, by).await?;
+        Ok(match self.payload(&get, there)? {
+            None => Some(Replace::Gone),
+            Some(there) if there == read => None,
+            Some(there) => Some(Replace::Changed(there)),
+        })
+    }
+
     fn payload(&self, command: &Command<'_>, value: Value) -> Result<Option<Bytes>, Error> {
         match value {
             Value::BulkString(payload) => Ok(Some(payload.into())),
@@ -285,6 +317,13 @@ impl Store for RedisStore {
         ttl: Duration,
         by: Instant,
     ) -> Result<Replace, Error> {
+        if self.link.has_conditional_set() {
+            // Apart, as long as few servers have it.
+            let answer = Box::pin(self.set_if(key, read, payload, ttl, by));
+            if let Some(answer) = answer.await? {
+                return Ok(answer);
+            }
+        }
         let keys = [key];
         let reply = self.run(&self.flush, &keys, by, |command| {
             command.payload(read).payload(payload).milliseconds(ttl)

@@ -12,6 +12,7 @@ mod beside;
 mod budget;
 mod cache;
 mod clocks;
+mod conditional_set;
 mod contract;
 mod dancer;
 mod during;

@@ -70,7 +70,7 @@ impl Beside {
             }
         }
         let new = Line::connect(client, threads, None, connected).await;
-        let new = new.map_err(|error| Fault::NoConnection(error.to_string()))?;
+        let (new, _) = new.map_err(|error| Fault::NoConnection(error.to_string()))?;
         let reply = new.send(&packed, answered).await;
         let reply = reply.map_err(|error| lost(&error))?;
         *line = Some(new);

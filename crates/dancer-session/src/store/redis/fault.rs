@@ -155,6 +155,11 @@ impl Fault {
         matches!(self, Self::Refused(_))
     }
 
+    /// Whether the server does not know such a form of the command: it has done nothing.
+    pub(super) fn is_syntax(&self) -> bool {
+        matches!(self, Self::Refused(error) if words(error).contains("syntax error"))
+    }
+
     /// Whether the key holds something that is no string.
     pub(super) fn is_of_another_type(&self) -> bool {
         self.row().what == "WRONGTYPE"

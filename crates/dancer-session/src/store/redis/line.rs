@@ -13,6 +13,7 @@ use tokio::time::timeout_at;
 
 use super::channel::Channel;
 use super::names::OnThisThread;
+use super::skills::{HELLO, Skills};
 use super::stream;
 use super::tracking::Tracking;
 
@@ -39,16 +40,17 @@ impl Line {
         threads: Threads,
         tracking: Option<&Tracking>,
         limit: Instant,
-    ) -> RedisResult<Self> {
+    ) -> RedisResult<(Self, Skills)> {
         match threads {
             Threads::Allowed => {
                 let made = timeout_at(limit.into(), channel(client, tracking, limit));
                 let made = made.await.unwrap_or_else(|_| Err(no_reply()));
-                Ok(Self::Shared(made?))
+                let (channel, skills) = made?;
+                Ok((Self::Shared(channel), skills))
             }
             Threads::None => {
-                let here = Here::connect(client, limit)?;
-                Ok(Self::Here(Arc::new(Mutex::new(here))))
+                let (here, skills) = Here::connect(client, limit)?;
+                Ok((Self::Here(Arc::new(Mutex::new(here))), skills))
             }
         }
     }
@@ -92,18 +94,20 @@ async fn channel(
     client: &Client,
     tracking: Option<&Tracking>,
     limit: Instant,
-) -> RedisResult<Channel> {
+) -> RedisResult<(Channel, Skills)> {
     let stream = stream::connect(client).await?;
     let channel = Channel::over(stream, tracking.map(Tracking::listener));
     // A connection proves nothing yet: this finds the missing password, the server that still starts,
     // and whatever else listens there.
-    if let Value::ServerError(error) = channel.send(PING, limit).await? {
+    // Both are on their way before the first answers.
+    let (pong, hello) = tokio::join!(channel.send(PING, limit), channel.send(HELLO, limit));
+    if let Value::ServerError(error) = pong? {
         return Err(error.into());
     }
     if let Some(tracking) = tracking {
         tracking.begin(&channel, limit).await?;
     }
-    Ok(channel)
+    Ok((channel, Skills::told_by(&hello?)))
 }
 
 pub(super) const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
@@ -141,7 +145,7 @@ pub(super) struct Here {
 }
 
 impl Here {
-    fn connect(client: &Client, limit: Instant) -> RedisResult<Self> {
+    fn connect(client: &Client, limit: Instant) -> RedisResult<(Self, Skills)> {
         let patience = left(limit)?;
         let connection = client
             .get_connection_with_timeout(patience)
@@ -152,9 +156,11 @@ impl Here {
             owed: VecDeque::new(),
         };
         here.write(PING, limit)?;
-        match here.read(limit)? {
+        here.write(HELLO, limit)?;
+        let (pong, hello) = (here.read(limit)?, here.read(limit)?);
+        match pong {
             Value::ServerError(error) => Err(error.into()),
-            _ => Ok(here),
+            _ => Ok((here, Skills::told_by(&hello))),
         }
     }
 

@@ -92,6 +92,12 @@ impl Link {
         self.upkeep.place()
     }
 
+    /// Whether the server that is connected just now has `SET … IFEQ`.
+    pub(super) fn has_conditional_set(&self) -> bool {
+        let live = self.upkeep.current();
+        live.is_some_and(|live| live.skills.conditional_set)
+    }
+
     /// Whether the server has answered within so long a time.
     pub(super) fn hears(&self, within: Duration) -> bool {
         self.upkeep.hears(within)

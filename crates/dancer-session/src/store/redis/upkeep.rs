@@ -20,6 +20,7 @@ use super::circuit::{Circuit, Failed};
 use super::fault::{self, Action, Fault};
 use super::line::{Line, Threads};
 use super::reports::Reports;
+use super::skills::Skills;
 use super::telling::Telling;
 use super::tracking::Tracking;
 
@@ -62,6 +63,7 @@ struct Current {
 #[derive(Clone)]
 pub(super) struct Live {
     pub(super) line: Line,
+    pub(super) skills: Skills,
     number: u64,
     /// When it gave its last reply, in microseconds since the start.
     heard: Arc<AtomicU64>,
@@ -329,19 +331,20 @@ impl Inner {
             (format!("connect {}", self.place), outcome)
         });
         match made {
-            Ok(line) => {
-                self.remember(line);
+            Ok((line, skills)) => {
+                self.remember(line, skills);
                 self.news.send_replace(());
             }
             Err(error) => self.failed(attempt_failed(&error), error.to_string()),
         }
     }
 
-    fn remember(&self, line: Line) {
+    fn remember(&self, line: Line, skills: Skills) {
         let mut current = self.current();
         current.made += 1;
         current.live = Some(Live {
             line,
+            skills,
             number: current.made,
             heard: Arc::new(AtomicU64::new(self.clock())),
         });

@@ -237,7 +237,7 @@ async fn a_slow_line_connects_if_there_is_time() {
     assert!(engine.is_ok(), "{:?}", engine.err());
 }
 
-/// What a server of our own answers to anything but `PING`.
+/// What a server of our own answers to anything but `PING` and `HELLO`.
 type Answers = fn(usize) -> Option<&'static [u8]>;
 
 /// An engine on such a server, and how many connections that has had.
@@ -264,9 +264,15 @@ async fn serve(mut client: TcpStream, answers: Answers, asked: Arc<AtomicUsize>)
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = client.read(&mut buffer).await {
         let request = &buffer[..length];
-        let answer: Option<&[u8]> = if request.windows(4).any(|part| part == b"PING") {
+        let holds = |word: &[u8]| request.windows(word.len()).any(|part| part == word);
+        // What every new connection begins with comes together, or one by one.
+        let answer: Option<&[u8]> = if holds(b"PING") && holds(b"HELLO") {
+            Some(b"+PONG\r\n-ERR unknown command\r\n")
+        } else if holds(b"PING") {
             Some(b"+PONG\r\n")
-        } else if request.windows(7).any(|part| part == b"SETINFO") {
+        } else if holds(b"HELLO") {
+            Some(b"-ERR unknown command\r\n")
+        } else if holds(b"SETINFO") {
             Some(b"+OK\r\n+OK\r\n")
         } else {
             answers(asked.fetch_add(1, Ordering::SeqCst))
