@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -163,14 +163,16 @@ impl fmt::Display for Fingerprint {
 /// A random 64-bit mark that each flush leaves in the payload, by which it knows its own work again
 /// when the reply was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark(pub(crate) [u8; 8]);
+pub(crate) struct Mark(pub(crate) [u8; Mark::BYTES]);
 
 impl Mark {
+    const BYTES: usize = 8;
+
     /// That of a payload which nobody has marked.
-    pub(crate) const NONE: Self = Self([0; 8]);
+    pub(crate) const NONE: Self = Self([0; Self::BYTES]);
 
     pub(crate) fn generate(entropy: &Entropy) -> Result<Self, Error> {
-        let mut bits = [0; 8];
+        let mut bits = [0; Self::BYTES];
         entropy.fill(&mut bits)?;
         Ok(Self(bits))
     }
@@ -213,7 +215,47 @@ impl Entropy {
 
 impl Default for Entropy {
     fn default() -> Self {
-        Self::new(|bits| getrandom::fill(bits).map_err(io::Error::other))
+        let marks = Mutex::new(Ahead::default());
+        Self::new(move |bits| match bits.len() {
+            Mark::BYTES => marks
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .fill(bits),
+            _ => system(bits),
+        })
+    }
+}
+
+fn system(bits: &mut [u8]) -> io::Result<()> {
+    getrandom::fill(bits).map_err(io::Error::other)
+}
+
+/// Random bits that were asked for before they are needed, so that not every mark is a call of the
+/// kernel. Never for ids: what is to be secret lies nowhere beforehand. (A process that was forked has
+/// an engine of its own, and with it others of these.)
+struct Ahead {
+    bits: [u8; 64 * Mark::BYTES],
+    used: usize,
+}
+
+impl Default for Ahead {
+    fn default() -> Self {
+        let bits = [0; 64 * Mark::BYTES];
+        let used = bits.len();
+        Self { bits, used }
+    }
+}
+
+impl Ahead {
+    fn fill(&mut self, bits: &mut [u8]) -> io::Result<()> {
+        if self.used == self.bits.len() {
+            system(&mut self.bits)?;
+            self.used = 0;
+        }
+        let next = self.used + bits.len();
+        bits.copy_from_slice(&self.bits[self.used..next]);
+        self.used = next;
+        Ok(())
     }
 }
 

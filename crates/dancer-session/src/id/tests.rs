@@ -72,3 +72,13 @@ fn the_fingerprint_is_the_start_of_the_key() {
         format!("SessionId({0}…) {0}…", id.fingerprint())
     );
 }
+
+/// Also where the bits for the next ones are asked for again.
+#[test]
+fn no_mark_comes_twice() {
+    let entropy = Entropy::default();
+    let marks = (0..10_000).map(|_| Mark::generate(&entropy).unwrap().0);
+    let marks: HashSet<_> = marks.collect();
+    assert_eq!(marks.len(), 10_000);
+    assert!(!marks.contains(&Mark::NONE.0));
+}
