@@ -75,7 +75,7 @@ async fn r11_a_touch_carries_no_data_and_creates_nothing(kind: Kind) {
     } else {
         10_000
     };
-    for _ in 0..rounds / 100 {
+    for begun in (100..=rounds).step_by(100) {
         let mut sessions = Vec::new();
         for _ in 0..100 {
             sessions.push(bench.session(&[("a", 1)]).await);
@@ -95,6 +95,10 @@ async fn r11_a_touch_carries_no_data_and_creates_nothing(kind: Kind) {
         });
         for race in races.collect::<Vec<_>>() {
             race.await.unwrap();
+        }
+        // What was revived stays, so it is enough to look now and then.
+        if begun % (rounds / 4) != 0 {
+            continue;
         }
         for stored in bench.all().await {
             assert!(
