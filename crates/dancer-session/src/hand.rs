@@ -332,6 +332,13 @@ impl Hand {
         !self.doomed.is_empty()
     }
 
+    /// Whether nothing at all has been done since the session was read, or flushed.
+    pub(crate) fn is_flushed(&self) -> bool {
+        let pending = self.renew || self.owner.is_some() || self.too_late || self.has_doomed();
+        let stays = matches!(self.origin, Origin::Anonymous | Origin::Stored(_));
+        stays && self.changes.is_empty() && !pending
+    }
+
     /// Hands over a pending destroy, and nothing else that is pending.
     pub(crate) fn begin_destroy(&mut self) -> Option<Task> {
         if self.doomed.is_empty() {

@@ -390,8 +390,7 @@ impl Session {
     /// stored: retrieve the session again to see. [`is_refused`](Error::is_refused): over
     /// `max_size`. [`is_unreadable`](Error::is_unreadable): somebody put something else there.
     pub async fn flush(&self) -> Result<Flushed, Error> {
-        let shared = Arc::clone(&self.shared);
-        run_to_end(async move { shared.flush(false).await }).await
+        self.flush_and(false).await
     }
 
     /// The last [`flush`](Self::flush) before the head of the response leaves, and
@@ -401,8 +400,15 @@ impl Session {
     ///
     /// As [`flush`](Self::flush); the id is pinned then, too.
     pub async fn close(&self) -> Result<Flushed, Error> {
+        self.flush_and(true).await
+    }
+
+    async fn flush_and(&self, finally: bool) -> Result<Flushed, Error> {
+        if self.shared.is_flushed(finally) {
+            return Ok(Flushed::Unchanged);
+        }
         let shared = Arc::clone(&self.shared);
-        run_to_end(async move { shared.flush(true).await }).await
+        run_to_end(async move { shared.flush(finally).await }).await
     }
 
     /// Asks the store whether the session is still there under its id, and extends it: `false` if

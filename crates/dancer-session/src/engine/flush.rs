@@ -39,6 +39,21 @@ pub enum Flushed {
 }
 
 impl Shared {
+    /// Whether a flush would do nothing, as after most requests; `finally`: then the id is pinned from
+    /// now on.
+    pub(crate) fn is_flushed(&self, finally: bool) -> bool {
+        // Another flush may give back what it could not do.
+        let Ok(_alone) = self.flushing.try_lock() else {
+            return false;
+        };
+        let mut hand = self.hand();
+        let flushed = hand.is_flushed();
+        if flushed && finally {
+            hand.pin_id();
+        }
+        flushed
+    }
+
     /// Flushes; `finally`: from now on the id is pinned.
     pub(crate) async fn flush(&self, finally: bool) -> Result<Flushed, Error> {
         let by = self.engine.deadline();
