@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use dancer_session::{OnUnavailable, OnUnreadable, Session, SessionEngine, SessionId};
 use tokio::sync::OnceCell;
 
+use crate::sync::AtomicBool;
 use crate::{Error, fault};
 
 /// The way to the request's session for services that are not axum handlers: it is in the

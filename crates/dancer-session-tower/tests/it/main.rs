@@ -12,6 +12,7 @@ mod cookies;
 mod dancer;
 mod dropped;
 mod gone;
+mod hesitant;
 mod late;
 mod login;
 mod requests;
