@@ -98,7 +98,7 @@ impl Shared {
             Ok(found) => Ok(found.unwrap_or_else(|| self.engine.anonymous())),
             Err(error) if error.is_unreadable() && self.goes_on() => Ok(self.engine.anonymous()),
             Err(error) => {
-                fault::retrieve_failed(&error);
+                fault::retrieve_failed(&self.engine, &error);
                 match error.is_unavailable() && self.goes_on_without() {
                     true => Ok(self.engine.read_only()),
                     false => Err(error.into()),

@@ -22,6 +22,7 @@ impl Hesitant {
     }
 
     /// How many steps were begun so far.
+    #[allow(dead_code, reason = "only `shuttled` counts them")]
     pub(crate) fn steps(&self) -> usize {
         self.0.1.load(Ordering::SeqCst)
     }

@@ -14,6 +14,7 @@ mod dropped;
 mod gone;
 mod hesitant;
 mod late;
+mod log;
 mod login;
 mod requests;
 mod without;

@@ -8,7 +8,6 @@ mod fault;
 mod line;
 mod link;
 mod names;
-mod reports;
 mod script;
 mod telling;
 mod tracking;
@@ -29,7 +28,7 @@ use self::script::Script;
 use self::tracking::Tracking;
 use super::{Create, Enlistment, Renew, Renewal, Replace, Store, Touch};
 use crate::cache::Cache;
-use crate::{Error, Key, Settings};
+use crate::{Error, Key, Settings, reports};
 
 /// A [`Store`] in Redis 6.2 or newer, over one connection that all sessions share.
 #[derive(Debug)]
