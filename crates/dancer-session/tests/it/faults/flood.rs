@@ -49,7 +49,7 @@ async fn f25_a_flood_of_unknown_ids_creates_nothing_and_disturbs_nobody() {
         let scene = Scene::with("F25 flood", seed, &[], plan).await;
         let begun = now();
         let mut during = (0, 0);
-        let share = if long() { 500 } else { 1 };
+        let share = if long() { 100 } else { 1 };
         let report = scene
             .run(
                 async |scene| {
@@ -111,7 +111,7 @@ async fn f25_a_flood_leaves_nothing_in_memory() {
     let grown = resident_kib().saturating_sub(before);
     eprintln!("F25: {} ids, {grown} KiB more", 17_100 * share);
     assert!(grown < 1_024, "{grown} KiB more");
-    assert_eq!(bench.server().scan().await, keys);
+    assert!(bench.server().scan().await == keys, "no key more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
