@@ -107,6 +107,11 @@ impl Numbered {
         self.ends[end as usize].fetch_add(1, Ordering::SeqCst);
     }
 
+    fn counts(&self) -> [(End, usize); 5] {
+        use End::{Dropped, Right, TimedOut, Unavailable, Wrong};
+        [Right, Unavailable, Wrong, Dropped, TimedOut].map(|end| (end, self.count(end)))
+    }
+
     fn count(&self, end: End) -> usize {
         self.ends[end as usize].load(Ordering::SeqCst)
     }
@@ -155,14 +160,7 @@ async fn r34_no_reply_reaches_another_request_when_others_are_dropped_or_late() 
         });
     }
     tasks.join_all().await;
-    let ends = [
-        End::Right,
-        End::Unavailable,
-        End::Wrong,
-        End::Dropped,
-        End::TimedOut,
-    ];
-    let ends: Vec<_> = ends.map(|end| (end, numbered.count(end))).into();
+    let ends = numbered.counts();
     let all: usize = ends.iter().map(|(_, count)| count).sum();
     let timeouts = numbered.count(End::Unavailable) + numbered.count(End::TimedOut);
     let timeouts = 100.0 * timeouts as f64 / all as f64;
