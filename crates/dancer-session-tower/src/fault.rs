@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum_core::response::{IntoResponse, Response};
+use dancer_session::SessionEngine;
 
 use crate::answers::plain;
 
@@ -20,21 +21,25 @@ enum Kind {
     NoLayer,
 }
 
-/// Tells the log that a session could not be had; more quietly of what it is told anyway, once a
-/// minute.
-pub(crate) fn retrieve_failed(error: &dancer_session::Error) {
-    match error.is_misconfigured() {
-        true => tracing::debug!(%error, "retrieve_failed"),
-        false => tracing::error!(%error, "retrieve_failed"),
+/// Tells the log that a session could not be had; more quietly of what it was told within a minute,
+/// or is told anyway.
+pub(crate) fn retrieve_failed(engine: &SessionEngine, error: &dancer_session::Error) {
+    match is_loud(engine, "retrieve_failed", error) {
+        true => tracing::error!(%error, "retrieve_failed"),
+        false => tracing::debug!(%error, "retrieve_failed"),
     }
 }
 
 /// The same of one that could not be stored.
-pub(crate) fn flush_failed(error: &dancer_session::Error) {
-    match error.is_misconfigured() {
-        true => tracing::debug!(%error, "flush_failed"),
-        false => tracing::error!(%error, "flush_failed"),
+pub(crate) fn flush_failed(engine: &SessionEngine, error: &dancer_session::Error) {
+    match is_loud(engine, "flush_failed", error) {
+        true => tracing::error!(%error, "flush_failed"),
+        false => tracing::debug!(%error, "flush_failed"),
     }
+}
+
+fn is_loud(engine: &SessionEngine, event: &'static str, error: &dancer_session::Error) -> bool {
+    !error.is_misconfigured() && engine.is_news(event, error)
 }
 
 impl Error {

@@ -121,7 +121,7 @@ async fn finish<A: Answers<B>, B>(
         Ok(Flushed::TooMany) => layer.answers.too_many(shaped(response, &layer.answers)),
         Ok(_) => shaped(response, &layer.answers),
         Err(error) => {
-            fault::flush_failed(&error);
+            fault::flush_failed(handle.engine(), &error);
             layer.answers.fault(&error.into())
         }
     };

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use dancer_session::{OnUnavailable, OnUnreadable, Session, SessionEngine, SessionId};
 use tokio::sync::OnceCell;
 
+use crate::sync::AtomicBool;
 use crate::{Error, fault};
 
 /// The way to the request's session for services that are not axum handlers: it is in the
@@ -97,7 +98,7 @@ impl Shared {
             Ok(found) => Ok(found.unwrap_or_else(|| self.engine.anonymous())),
             Err(error) if error.is_unreadable() && self.goes_on() => Ok(self.engine.anonymous()),
             Err(error) => {
-                fault::retrieve_failed(&error);
+                fault::retrieve_failed(&self.engine, &error);
                 match error.is_unavailable() && self.goes_on_without() {
                     true => Ok(self.engine.read_only()),
                     false => Err(error.into()),

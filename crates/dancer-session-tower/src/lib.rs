@@ -40,6 +40,10 @@ mod fault;
 mod future;
 mod handle;
 mod layer;
+#[cfg(all(test, feature = "shuttle"))]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+mod shuttled;
+mod sync;
 
 /// The engine, for what is not re-exported here.
 pub use dancer_session;

@@ -35,6 +35,7 @@ use crate::cache::Cache;
 use crate::id::{Entropy, Mark, SessionId, random_text};
 use crate::layout::{Codec, Content, Document, Entries, Key, Stub};
 use crate::lifetime::{Clock, Lifetime, Moment};
+use crate::reports::Reports;
 use crate::session::Session;
 use crate::store::redis::RedisStore;
 use crate::store::{ErasedStore, Replace};
@@ -76,6 +77,8 @@ struct Inner {
     clock: Clock,
     entropy: Entropy,
     queue: Queue,
+    /// What the log was told of faults, and when.
+    reports: Arc<Reports>,
     /// For an engine without threads.
     ahead: Option<Ahead>,
 }
@@ -304,11 +307,19 @@ impl SessionEngine {
     /// Sets how long a key lives from now on, without making anybody wait for it.
     fn touch_later(&self, key: Key, ttl: Duration) {
         let (store, by) = (Arc::clone(&self.0.store), self.deadline());
+        let reports = Arc::clone(&self.0.reports);
         self.later(async move {
             if let Err(error) = store.touch(&key, ttl, by).await {
-                event::touch_failed(&key, &error);
+                event::touch_failed(&key, &error, &reports);
             }
         });
+    }
+
+    /// Whether the log should have an event of this name: in an outage every request has the same to
+    /// tell, and it is news once a minute. An error that is about one session alone always is. For
+    /// adapters.
+    pub fn is_news(&self, event: &'static str, error: &Error) -> bool {
+        self.0.reports.is_news(event, error)
     }
 
     /// Does what nobody waits for.

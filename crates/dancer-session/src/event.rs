@@ -1,7 +1,8 @@
 //! What is told to whoever listens: `tracing` events with stable names and fields. The same list, with
 //! what to do about each, is in `docs/events.md`.
 //!
-//! Each is sent once for each time that it happens. A session is shown as its fingerprint, which is the
+//! Each is sent once for each time that it happens; those that an outage brings with every request, once a
+//! minute, and else at `debug`. A session is shown as its fingerprint, which is the
 //! beginning of its key's name too, and found out only if somebody listens. Levels: `error` somebody has to act, `warn` somebody should look,
 //! `info` worth keeping, `debug` the ordinary course of things.
 
@@ -9,6 +10,7 @@ use std::fmt::Display;
 
 use crate::Error;
 use crate::engine::Flushed;
+use crate::reports::Reports;
 
 /// A new session is stored.
 pub(crate) fn created(session: impl Display) {
@@ -117,14 +119,20 @@ pub(crate) fn abandoned_destroy_failed(error: &Error) {
 }
 
 /// The expiry of a key could not be set. It has the one that it had.
-pub(crate) fn touch_failed(session: impl Display, error: &Error) {
-    tracing::warn!(%session, %error, "touch_failed");
+pub(crate) fn touch_failed(session: impl Display, error: &Error, reports: &Reports) {
+    match reports.is_news("touch_failed", error) {
+        true => tracing::warn!(%session, %error, "touch_failed"),
+        false => tracing::debug!(%session, %error, "touch_failed"),
+    }
 }
 
 /// The line of a session that has ended could not be taken out of its owner's index, which forgets
 /// it in time.
-pub(crate) fn delist_failed(index: impl Display, error: &Error) {
-    tracing::warn!(%index, %error, "delist_failed");
+pub(crate) fn delist_failed(index: impl Display, error: &Error, reports: &Reports) {
+    match reports.is_news("delist_failed", error) {
+        true => tracing::warn!(%index, %error, "delist_failed"),
+        false => tracing::debug!(%index, %error, "delist_failed"),
+    }
 }
 
 /// What became of a session that was stored before.

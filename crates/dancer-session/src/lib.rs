@@ -18,6 +18,7 @@ mod login;
 #[cfg(test)]
 mod model;
 mod owner;
+mod reports;
 mod session;
 mod settings;
 #[cfg(all(test, feature = "shuttle"))]

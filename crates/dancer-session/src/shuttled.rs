@@ -5,9 +5,11 @@
 //! is taken or a future waits: at the hand, at the store, and at the queue of flushes. A failure
 //! prints the schedule, which `shuttle::replay` runs again.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use shuttle::future::{block_on, spawn};
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
 
 use crate::{Flushed, Session, SessionEngine, Settings};
 
@@ -36,11 +38,13 @@ where
             let tasks = (spawn(a(session.clone())), spawn(b(session.clone())));
             tasks.0.await.unwrap();
             tasks.1.await.unwrap();
+            let shown = shown_by(&session);
             let _ = session.flush().await.unwrap();
             let left = Left {
                 engine,
                 session,
                 old,
+                shown,
             };
             check(left).await;
         });
@@ -48,14 +52,28 @@ where
     let mut config = shuttle::Config::new();
     // A build that is not optimised takes more than the 32 KiB that a task has by default.
     config.stack_size = 1 << 20;
-    let scheduler = shuttle::scheduler::RandomScheduler::new(ORDERS);
-    shuttle::Runner::new(scheduler, config).run(run);
+    // The first changes tasks so often that none gets far ahead of the others; the second lets one
+    // wait at any place, for as long as there is anything else to do.
+    let often = RandomScheduler::new(ORDERS / 2);
+    shuttle::Runner::new(often, config.clone()).run(run);
+    let seldom = PctScheduler::new(3, ORDERS / 2);
+    shuttle::Runner::new(seldom, config).run(run);
 }
 
 struct Left {
     engine: SessionEngine,
     session: Session,
     old: String,
+    /// What was in hand before the last flush.
+    shown: BTreeMap<String, u64>,
+}
+
+fn shown_by(session: &Session) -> BTreeMap<String, u64> {
+    let shown = session.keys().into_iter().map(|name| {
+        let value = session.get(&name).unwrap().unwrap();
+        (name, value)
+    });
+    shown.collect()
 }
 
 impl Left {
@@ -64,7 +82,8 @@ impl Left {
         found.filter(|found| !found.is_ended())
     }
 
-    /// After a flush the session in hand is what is stored.
+    /// After a flush the session in hand is what is stored. And it was before: where no other request
+    /// has changed anything, the last flush shows the application nothing new.
     async fn hand_and_store_agree(&self) {
         let Some(id) = self.session.id() else {
             assert!(self.session.is_empty());
@@ -77,15 +96,9 @@ impl Left {
             .find(id.as_str())
             .await
             .expect("the hand says that it is stored");
-        let mut names = self.session.keys();
-        for name in &names {
-            let value = |session: &Session| session.get::<u64>(name).unwrap();
-            assert_eq!(value(&stored), value(&self.session), "{name}");
-        }
-        names.sort();
-        let mut there = stored.keys();
-        there.sort();
-        assert_eq!(there, names);
+        let shown = shown_by(&self.session);
+        assert_eq!(shown_by(&stored), shown);
+        assert_eq!(self.shown, shown, "before the last flush");
     }
 
     async fn stored(&self, name: &str) -> Option<u64> {
@@ -104,6 +117,14 @@ async fn count_and_flush(session: Session) {
         .update("n", |n: Option<u64>| n.unwrap_or(0) + 1)
         .unwrap();
     let _ = session.flush().await.unwrap();
+}
+
+async fn count_in_another_request(session: &Session) {
+    let engine = session.shared.engine.clone();
+    let id = session.id().unwrap();
+    // The id still stands: nobody renews where this is called.
+    let another = engine.retrieve(id.as_str()).await.unwrap().unwrap();
+    count_and_flush(another).await;
 }
 
 #[test]
@@ -164,6 +185,35 @@ fn r12_clones_lose_no_update() {
 }
 
 #[test]
+fn r12_clones_see_the_updates_of_each_other_before_any_flush() {
+    let count = |session: Session| async move {
+        let add = |n: Option<u64>| n.unwrap_or(0) + 1;
+        session.update("n", add).unwrap();
+        assert!(session.get::<u64>("n").unwrap() >= Some(1));
+    };
+    in_every_order(count, count, |left| async move {
+        assert_eq!(left.shown["n"], 2);
+        left.hand_and_store_agree().await;
+        assert_eq!(left.stored("n").await, Some(2));
+    });
+}
+
+#[test]
+fn r12_a_set_during_a_flush_is_seen_with_what_another_request_has_stored() {
+    let count = |session: Session| async move {
+        count_in_another_request(&session).await;
+        count_and_flush(session).await;
+    };
+    let set = |session: Session| async move { session.set("b", 3).unwrap() };
+    in_every_order(count, set, |left| async move {
+        // Before the last flush, too: what was set meanwhile stands on what the flush has found.
+        assert_eq!(left.shown["n"], 2);
+        assert_eq!(left.shown["b"], 3);
+        left.hand_and_store_agree().await;
+    });
+}
+
+#[test]
 fn r12_an_update_and_a_set_of_clones_are_both_stored() {
     in_every_order(count_and_flush, set_and_flush, |left| async move {
         left.hand_and_store_agree().await;
@@ -174,13 +224,7 @@ fn r12_an_update_and_a_set_of_clones_are_both_stored() {
 
 #[test]
 fn r12_two_requests_lose_no_update() {
-    let another = |session: Session| async move {
-        let engine = session.shared.engine.clone();
-        let id = session.id().unwrap();
-        // The old id still stands: nobody renews here.
-        let another = engine.retrieve(id.as_str()).await.unwrap().unwrap();
-        count_and_flush(another).await;
-    };
+    let another = |session: Session| async move { count_in_another_request(&session).await };
     in_every_order(count_and_flush, another, |left| async move {
         let again = left.find(&left.old).await.unwrap();
         assert_eq!(again.get::<u64>("n").unwrap(), Some(2));

@@ -9,7 +9,8 @@ use dancer_session::Settings;
 use dancer_session_tower::{Answers, Error, PlainAnswers, Session, SessionEngine, SessionLayer};
 use testbench::{Ending, RedisServer};
 
-use crate::app::{ask, body, given, routes, set_cookie};
+use crate::app::{app, ask, body, given, routes, set_cookie};
+use crate::log::Log;
 
 #[derive(Clone)]
 struct Friendly;
@@ -68,6 +69,39 @@ async fn a_fault_is_answered_by_the_application_wherever_it_happens() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert_eq!(counted, "2");
+}
+
+/// Two hundred requests that can't read their session, and two hundred that can't store it.
+#[tokio::test]
+async fn r45_an_outage_is_told_once_and_not_with_every_request() {
+    const REQUESTS: usize = 200;
+    let server = RedisServer::start();
+    let settings = Settings {
+        sock: Some(server.sock().to_owned()),
+        timeout: Duration::from_millis(200),
+        ..Settings::default()
+    };
+    let engine = SessionEngine::init(settings).await.unwrap();
+    let app = app(&engine);
+    let cookie = given(&ask(&app, "/count", None).await);
+    server.stop(Ending::Shutdown);
+    let log = Log::default();
+    let _listening = log.listen();
+    for _ in 0..REQUESTS {
+        for cookie in [Some(&*cookie), None] {
+            let answer = ask(&app, "/count", cookie).await;
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        }
+    }
+    let log = log.text();
+    for event in ["retrieve_failed", "flush_failed"] {
+        let told = |level: &str| {
+            let of = |line: &&str| line.contains(level) && line.contains(event);
+            log.lines().filter(of).count()
+        };
+        assert_eq!(told("ERROR"), 1, "{event}");
+        assert_eq!(told("DEBUG"), REQUESTS - 1, "{event}");
+    }
 }
 
 #[tokio::test]

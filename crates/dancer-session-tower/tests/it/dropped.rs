@@ -1,102 +1,17 @@
 //! The client goes away at any moment: nothing half is left, and a log-out happens (R26).
 
-use std::sync::Arc;
 use std::task::{Context, Waker};
-use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
-use dancer_session::{
-    Clock, Create, Enlistment, Error, Key, MemoryStore, Renew, Renewal, Replace, Settings, Store,
-    Touch,
-};
+use dancer_session::Settings;
 use dancer_session_tower::SessionEngine;
 use tokio::task::yield_now;
 use tower::ServiceExt;
 
 use crate::app::{app, ask, body, given};
-
-/// A store that gives up the processor before and after each step, so that a request can be
-/// dropped at each of these moments.
-#[derive(Clone)]
-struct Hesitant(Arc<MemoryStore>);
-
-/// Writes a method of the trait that hesitates, does it, and hesitates again.
-macro_rules! hesitate {
-    ($self:ident . $method:ident ( $($argument:expr),* )) => {{
-        yield_now().await;
-        let outcome = $self.0.$method($($argument),*).await;
-        yield_now().await;
-        outcome
-    }};
-}
-
-impl Store for Hesitant {
-    async fn retrieve(
-        &self,
-        key: &Key,
-        ttl: Option<Duration>,
-        by: Instant,
-    ) -> Result<Option<Bytes>, Error> {
-        hesitate!(self.retrieve(key, ttl, by))
-    }
-
-    async fn peek(&self, key: &Key, by: Instant) -> Result<Option<(Bytes, Duration)>, Error> {
-        hesitate!(self.peek(key, by))
-    }
-
-    async fn create(
-        &self,
-        key: &Key,
-        payload: &[u8],
-        ttl: Duration,
-        by: Instant,
-    ) -> Result<Create, Error> {
-        hesitate!(self.create(key, payload, ttl, by))
-    }
-
-    async fn replace(
-        &self,
-        key: &Key,
-        read: &[u8],
-        payload: &[u8],
-        ttl: Duration,
-        by: Instant,
-    ) -> Result<Replace, Error> {
-        hesitate!(self.replace(key, read, payload, ttl, by))
-    }
-
-    async fn renew(&self, renewal: Renewal<'_>, by: Instant) -> Result<Renew, Error> {
-        hesitate!(self.renew(renewal, by))
-    }
-
-    async fn touch(&self, key: &Key, ttl: Duration, by: Instant) -> Result<Touch, Error> {
-        hesitate!(self.touch(key, ttl, by))
-    }
-
-    async fn look(&self, keys: &[Key], by: Instant) -> Result<Vec<Option<Bytes>>, Error> {
-        hesitate!(self.look(keys, by))
-    }
-
-    async fn enlist(&self, enlistment: Enlistment<'_>, by: Instant) -> Result<Vec<String>, Error> {
-        hesitate!(self.enlist(enlistment, by))
-    }
-
-    async fn delist(&self, index: &Key, member: &str, by: Instant) -> Result<(), Error> {
-        hesitate!(self.delist(index, member, by))
-    }
-
-    async fn members(&self, index: &Key, by: Instant) -> Result<Vec<String>, Error> {
-        hesitate!(self.members(index, by))
-    }
-
-    fn place(&self) -> String {
-        self.0.place()
-    }
-}
-
-type Bytes = axum::body::Bytes;
+use crate::hesitant::Hesitant;
 
 /// Polls a request `polls` times and drops it. Returns whether it was answered by then.
 async fn dropped_after(app: &Router, path: &str, cookie: &str, polls: usize) -> bool {
@@ -124,9 +39,8 @@ async fn dropped_after(app: &Router, path: &str, cookie: &str, polls: usize) -> 
 /// one visit counted, or from `moment` on what stands in `after`: whole or not at all.
 async fn at_every_moment(path: &str, moment: usize, after: &str) {
     for polls in 0.. {
-        let store = Hesitant(Arc::new(MemoryStore::new(Clock::default())));
         let builder = SessionEngine::builder(Settings::default());
-        let app = app(&builder.with_store(store).unwrap());
+        let app = app(&builder.with_store(Hesitant::new()).unwrap());
         let cookie = given(&ask(&app, "/count", None).await);
         let answered = dropped_after(&app, path, &cookie, polls).await;
         let found = body(ask(&app, "/read", Some(&cookie)).await).await;

@@ -1,6 +1,5 @@
 //! Behind the head of the response (rule 4.8): only an explicit flush stores, and no new id.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -9,6 +8,7 @@ use dancer_session_tower::{Flushed, Session, SessionEngine, SessionHandle, Sessi
 use tokio::sync::mpsc;
 
 use crate::app::{ask, body, given, memory, set_cookie};
+use crate::log::Log;
 
 /// What the handler's session still does while the body is on its way, and what that says.
 type Act = fn(&Session) -> bool;
@@ -118,11 +118,7 @@ async fn a_session_first_taken_behind_the_head_gets_no_new_id_either() {
 #[tokio::test]
 async fn changes_left_behind_are_not_stored_and_raise_a_warning() {
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .finish();
-    let _here = tracing::subscriber::set_default(subscriber);
+    let _here = log.listen();
     let act: Act = |session| {
         session.set("n", 50).unwrap();
         false
@@ -133,21 +129,7 @@ async fn changes_left_behind_are_not_stored_and_raise_a_warning() {
         body(ask(&app, "/read", Some(&cookie)).await).await,
         "Some(1)"
     );
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert_eq!(log.matches("left_behind").count(), 1, "{log}");
     assert!(log.contains("WARN") && !log.contains(&cookie), "{log}");
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

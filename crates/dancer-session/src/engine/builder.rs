@@ -123,6 +123,7 @@ impl EngineBuilder {
             clock: self.clock,
             entropy: self.entropy,
             queue: Queue::default(),
+            reports: Arc::default(),
             ahead: match self.threads {
                 Threads::Allowed => None,
                 Threads::None => Some(Ahead::default()),

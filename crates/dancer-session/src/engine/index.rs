@@ -94,9 +94,10 @@ impl SessionEngine {
         let (store, by) = (Arc::clone(&self.0.store), self.deadline());
         let index = self.0.codec.index(&owned.owner);
         let member = Member::new(owned, self.0.codec.name(key));
+        let reports = Arc::clone(&self.0.reports);
         self.later(async move {
             if let Err(error) = store.delist(&index, member.as_str(), by).await {
-                event::delist_failed(&index, &error);
+                event::delist_failed(&index, &error, &reports);
             }
         });
     }

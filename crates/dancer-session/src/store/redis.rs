@@ -10,7 +10,6 @@ mod frame;
 mod line;
 mod link;
 mod names;
-mod reports;
 mod script;
 mod skills;
 mod stream;
@@ -33,7 +32,7 @@ use self::script::Script;
 use self::tracking::Tracking;
 use super::{Create, Enlistment, Renew, Renewal, Replace, Store, Touch};
 use crate::cache::Cache;
-use crate::{Error, Key, Settings};
+use crate::{Error, Key, Settings, reports};
 
 /// A [`Store`] in Redis 6.2 or newer, over one connection that all sessions share.
 #[derive(Debug)]

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dancer_session::{Flushed, OnMaxSessions, Session, SessionEngine, Settings};
+use testbench::{RedisServer, Say, Substitute};
 use tracing::subscriber::DefaultGuard;
 
 use crate::bench::{Bench, Kind, SECOND, id};
@@ -246,6 +248,79 @@ async fn r45_what_nobody_waits_for() {
     bench.all().await;
     let lines = told.lines();
     assert_eq!(named(&lines, "WARN delist_failed"), 1, "{lines:?}");
+}
+
+/// In the Dancer layout every retrieve is followed by a touch, which a server that lacks its replicas
+/// refuses.
+#[tokio::test]
+async fn r45_what_an_outage_brings_with_every_request_is_told_once_a_minute() {
+    const REQUESTS: usize = 200;
+    let bench = Bench::of_everything(Kind::DancerInRedis).await;
+    let session = bench.session(&[("a", 1)]).await;
+    let mut connection = bench.server().connection().await;
+    let mut config = redis::cmd("CONFIG");
+    config.arg("SET").arg("min-replicas-to-write").arg(1);
+    let () = config.query_async(&mut connection).await.unwrap();
+    let told = Told::listening();
+    for _ in 0..REQUESTS {
+        bench.again(&session).await;
+    }
+    // Nobody waits for the touches.
+    bench.all().await;
+    let lines = told.lines();
+    assert_eq!(named(&lines, "WARN touch_failed"), 1);
+    assert_eq!(named(&lines, "DEBUG touch_failed"), REQUESTS - 1);
+    assert_eq!(lines.len(), REQUESTS);
+}
+
+/// A server, or a proxy before it, that has lost count.
+#[tokio::test]
+async fn r45_a_payload_of_another_session_is_told_once_for_each_wrong_reply() {
+    let server = RedisServer::start();
+    let substitute = Substitute::of(&server).await;
+    let settings = Settings {
+        server: Some(substitute.url()),
+        timeout: 20 * SECOND,
+        ..Settings::default()
+    };
+    let engine = SessionEngine::init(settings).await.unwrap();
+    let (ours, theirs) = (engine.anonymous(), engine.anonymous());
+    for session in [&ours, &theirs] {
+        session.set("a", 1).unwrap();
+        assert_eq!(flush(session).await, Flushed::Created);
+    }
+    let payload = theirs.payload().unwrap();
+    let payload = String::from_utf8(payload.to_vec()).unwrap();
+    let wrong = format!("${}\r\n{payload}", payload.len());
+    let left = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&left);
+    substitute.rule(move |command| {
+        let one_less = |left: usize| left.checked_sub(1);
+        let is_read = command[0] == "GETEX";
+        match is_read && count.fetch_update(SeqCst, SeqCst, one_less).is_ok() {
+            true => Say::Line(wrong.clone()),
+            false => Say::Pass,
+        }
+    });
+    let told = Told::listening();
+    let shown = format!("session={}…", ours.id().unwrap().fingerprint());
+    for _ in 0..3 {
+        left.store(1, SeqCst);
+        let found = engine.retrieve(&id(&ours)).await.unwrap().unwrap();
+        assert_eq!(found.id(), ours.id());
+        let lines = told.lines();
+        assert_eq!(named(&lines, "ERROR payload_of_another"), 1, "{lines:?}");
+        assert!(lines[0].ends_with(&shown), "{lines:?}");
+        assert!(engine.retrieve(&id(&ours)).await.unwrap().is_some());
+        assert_eq!(told.lines(), [""; 0]);
+    }
+    // What the new connection brings is believed: then that is what is stored.
+    left.store(2, SeqCst);
+    let error = engine.retrieve(&id(&ours)).await.unwrap_err();
+    assert!(error.is_unreadable(), "{error}");
+    let lines = told.lines();
+    assert_eq!(named(&lines, "ERROR payload_of_another"), 1, "{lines:?}");
+    assert_eq!(named(&lines, "ERROR unreadable"), 1, "{lines:?}");
 }
 
 fn named(lines: &[String], start: &str) -> usize {

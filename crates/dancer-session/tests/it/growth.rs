@@ -33,7 +33,8 @@ async fn a_hundred_thousand_requests_do_not_grow_the_process() {
     );
 }
 
-fn resident_kib() -> u64 {
+/// What this process has in memory.
+pub(crate) fn resident_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status
         .lines()

@@ -178,7 +178,12 @@ pub(super) fn of(error: &ServerError) -> &'static Row {
     }
     // Inside a script, some versions wrap the error into one of their own.
     let words = error.details().unwrap_or_default();
-    if words.starts_with("ACL failure in script") {
+    // This one from 7.2 on, that one before.
+    let forbidden = [
+        "ACL failure in script",
+        "The user executing the script can't",
+    ];
+    if forbidden.iter().any(|start| words.starts_with(start)) {
         return of_code("NOPERM").unwrap_or(&ANY_OTHER_CODE);
     }
     let mut inside = words.split(|c: char| !c.is_ascii_uppercase());

@@ -1,6 +1,6 @@
 //! What is stored in the end, against what the clients were told: the invariants N1 to N6.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
@@ -33,6 +33,20 @@ impl Remains {
             remains.payloads.push((key, payload));
         }
         remains
+    }
+
+    /// Whether anything was stored, changed or lost since `before`. A stub whose time has passed is
+    /// none of that: in a load that runs for longer than they stay, some go at every moment.
+    pub(super) fn differs_from(&self, before: &Self) -> bool {
+        let is_stub = |(_, payload): &&(Vec<u8>, Vec<u8>)| {
+            let payload: Value = serde_json::from_slice(payload).unwrap_or_default();
+            payload.get("e").is_none() && payload.get("v").is_some()
+        };
+        let [now, before] = [self, before].map(|remains| remains.payloads.iter());
+        let (now, before): (HashSet<_>, HashSet<_>) = (now.collect(), before.collect());
+        let lost = before.difference(&now).copied();
+        let lost = lost.filter(|one| !is_stub(one)).count();
+        lost > 0 || now.difference(&before).count() > 0
     }
 
     /// The entries of every session, stubs left out.
@@ -192,4 +206,26 @@ impl Life {
             });
         }
     }
+}
+
+#[test]
+fn a_stub_may_go_and_nothing_else_may_change() {
+    let remains = |payloads: &[(&str, &str)]| Remains {
+        payloads: payloads
+            .iter()
+            .map(|(key, payload)| (key.as_bytes().to_vec(), payload.as_bytes().to_vec()))
+            .collect(),
+        immortal: 0,
+    };
+    let (session, stub) = (("a", r#"{"v":1,"e":{}}"#), ("b", r#"{"v":1,"x":1}"#));
+    let both = remains(&[session, stub]);
+    assert!(!both.differs_from(&both));
+    assert!(
+        !remains(&[session]).differs_from(&both),
+        "the stub has gone"
+    );
+    assert!(remains(&[stub]).differs_from(&both), "the session has gone");
+    assert!(both.differs_from(&remains(&[session])), "a stub has come");
+    let changed = ("a", r#"{"v":1,"e":{"n":1}}"#);
+    assert!(remains(&[changed, stub]).differs_from(&both));
 }

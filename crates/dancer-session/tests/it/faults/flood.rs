@@ -11,6 +11,7 @@ use super::history::now;
 use super::load::Plan;
 use super::scene::{Scene, long, seeds};
 use crate::bench::{Bench, Kind, id};
+use crate::growth::resident_kib;
 
 /// Ids of the right shape that nobody has issued, things of no shape at all, and visitors without
 /// any, so many of each.
@@ -48,7 +49,7 @@ async fn f25_a_flood_of_unknown_ids_creates_nothing_and_disturbs_nobody() {
         let scene = Scene::with("F25 flood", seed, &[], plan).await;
         let begun = now();
         let mut during = (0, 0);
-        let share = if long() { 500 } else { 1 };
+        let share = if long() { 100 } else { 1 };
         let report = scene
             .run(
                 async |scene| {
@@ -69,12 +70,17 @@ async fn f25_a_flood_of_unknown_ids_creates_nothing_and_disturbs_nobody() {
         report.nothing_lost();
         let history = &scene.load.history;
         assert_eq!(history.errors(), 0, "{}", report.line);
-        eprintln!(
-            "F25, seed {seed}: {} ids in {:.1?}; 99 of 100 calls within {:.1?} before, {:.1?} during",
-            6_840 * share,
-            Duration::from_micros(during.1 - during.0),
+        let took = Duration::from_micros(during.1 - during.0);
+        let [before, under] = [
             history.p99(begun, during.0),
             history.p99(during.0, during.1),
+        ];
+        eprintln!(
+            "F25, seed {seed}: {} ids in {took:.1?}, {:.0} a second; 99 of 100 calls of others within \
+             {before:.1?} before, {under:.1?} during: {:.1} times as long",
+            6_840 * share,
+            (6_840 * share) as f64 / took.as_secs_f64(),
+            under.as_secs_f64() / before.as_secs_f64(),
         );
         // Whatever is there, the load has made: it names its life.
         let remains = Remains::of(&scene.server).await;
@@ -84,6 +90,28 @@ async fn f25_a_flood_of_unknown_ids_creates_nothing_and_disturbs_nobody() {
         });
         assert_eq!(strange.count(), 0);
     }
+}
+
+/// Neither in this process nor in the server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f25_a_flood_leaves_nothing_in_memory() {
+    let bench = Bench::new(Kind::Redis).await;
+    let _there = bench.session(&[("a", 1)]).await;
+    let keys = bench.server().scan().await;
+    let share = if long() { 100 } else { 1 };
+    // What a process has after its first requests it keeps.
+    flood(&bench.engine, 1, [5_000, 500, 200]).await;
+    let before = resident_kib();
+    flood(
+        &bench.engine,
+        2,
+        [15_000 * share, 1_500 * share, 600 * share],
+    )
+    .await;
+    let grown = resident_kib().saturating_sub(before);
+    eprintln!("F25: {} ids, {grown} KiB more", 17_100 * share);
+    assert!(grown < 1_024, "{grown} KiB more");
+    assert!(bench.server().scan().await == keys, "no key more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

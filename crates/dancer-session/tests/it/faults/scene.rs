@@ -158,7 +158,7 @@ impl Scene {
         breaches.extend(self.browsers_hold_their_sessions().await);
         // What nobody knows must not change any more.
         sleep(Duration::from_millis(300)).await;
-        if Remains::of(&self.server).await != remains {
+        if Remains::of(&self.server).await.differs_from(&remains) {
             breaches.push(Breach::strict(3, "what is stored still changes".to_owned()));
         }
         breaches.extend(self.connections_are_back(connections).await);

@@ -45,6 +45,12 @@ const REFUSALS: &[Refusal] = &[
         begins: &["ACL SETUSER app -getex -set -evalsha -eval -pexpire"],
         ends: &["ACL SETUSER app +getex +set +evalsha +eval +pexpire"],
     },
+    // A script may run, and a command in it may not, which each version says in other words.
+    Refusal {
+        name: "script",
+        begins: &["ACL SETUSER app -set"],
+        ends: &["ACL SETUSER app +set"],
+    },
     Refusal {
         name: "OOM",
         begins: &["CONFIG SET maxmemory 1"],
@@ -130,6 +136,12 @@ async fn r35_a_server_that_takes_no_changes_is_read_and_a_log_out_is_not_called_
                 "{what}: {error}"
             );
             assert!(error.to_string().contains(refusal.name), "{what}: {error}");
+            let for_the_operator = ["NOPERM", "script"].contains(&refusal.name);
+            assert_eq!(
+                error.is_misconfigured(),
+                for_the_operator,
+                "{what}: {error}"
+            );
             assert!(bench.engine.create().await.is_err(), "{what}");
 
             let leaves = bench.retrieve(&other).await;
@@ -156,6 +168,35 @@ async fn r35_a_server_that_takes_no_changes_is_read_and_a_log_out_is_not_called_
             }
         }
     }
+}
+
+#[tokio::test]
+async fn f18_a_right_that_a_command_in_a_script_lacks_is_told_once() {
+    let mut bench = Bench::new(Layout::Native, Duration::from_secs(20)).await;
+    let stored = session(&bench.engine, 1).await;
+    bench
+        .tell(&["ACL SETUSER app -set", "CONFIG RESETSTAT"])
+        .await;
+    let events = crate::told::Events::default();
+    let listening = events.listen();
+    for _ in 0..20 {
+        stored.set("n", 2).unwrap();
+        assert!(stored.flush().await.unwrap_err().is_misconfigured());
+    }
+    drop(listening);
+    let lines = events.0.lock().unwrap().clone();
+    let told = lines.iter().filter(|line| line.contains("misconfigured"));
+    assert_eq!(told.count(), 1, "{lines:?}");
+    // Nobody asks again what has become of it.
+    let stats: String = redis::cmd("INFO")
+        .arg("commandstats")
+        .query_async(&mut bench.admin)
+        .await
+        .unwrap();
+    let tries = stats
+        .lines()
+        .find(|line| line.starts_with("cmdstat_evalsha:"));
+    assert!(tries.unwrap().contains("calls=20,"), "{stats}");
 }
 
 #[tokio::test]

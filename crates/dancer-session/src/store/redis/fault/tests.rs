@@ -90,6 +90,10 @@ fn r35_an_error_inside_a_script_is_known_whatever_the_version_makes_of_it() {
             "ERR ACL failure in script: User app has no permissions to run the 'set' command script: 5e2",
             "NOPERM",
         ),
+        (
+            "ERR The user executing the script can't run this command or subcommand script: b9d, on @user_script:8.",
+            "NOPERM",
+        ),
         ("ERR upstream failure", "any other code"),
         ("ERR the key is called OOM", "any other code"),
         ("PROXYERR no backend", "any other code"),
