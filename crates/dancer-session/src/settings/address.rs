@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use redis::io::tcp::TcpSettings;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 
 use super::misfit::Misfit;
@@ -117,8 +118,10 @@ impl Target {
             },
             Address::Unix(path) => ConnectionAddr::Unix(path),
         };
+        // A command leaves as soon as it is there, also behind one whose reply nobody waits for.
+        let tcp = TcpSettings::default().set_nodelay(true);
         match address.into_connection_info() {
-            Ok(connection) => Ok(connection.set_redis_settings(login)),
+            Ok(connection) => Ok(connection.set_redis_settings(login).set_tcp_settings(tcp)),
             Err(cause) => Err(Error::settings("the client refused the address").because(cause)),
         }
     }

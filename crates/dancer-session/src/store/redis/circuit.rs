@@ -39,6 +39,8 @@ struct Trouble {
     attempts: u32,
     cause: String,
     open: bool,
+    /// Whether it was open at any time.
+    opened: bool,
     /// Whether the last attempt was.
     hopeless: bool,
     next: Instant,
@@ -79,6 +81,7 @@ impl Circuit {
             attempts: 0,
             cause: cause.clone(),
             open: false,
+            opened: false,
             hopeless: false,
             next: now,
         });
@@ -96,6 +99,7 @@ impl Circuit {
         let opens = what == Failed::Hopeless || (long && trouble.failures >= FEWEST);
         let opened = opens && !trouble.open;
         trouble.open |= opens;
+        trouble.opened |= opens;
         trouble.next = now + trouble.pause(what, dice);
         opened
     }
@@ -108,9 +112,10 @@ impl Circuit {
         }
     }
 
-    /// The server has answered a command; returns how long it had not.
+    /// The server has answered a command; returns how long it had not, if that was long enough to
+    /// open the circuit.
     pub(super) fn answered(&mut self, now: Instant) -> Option<Duration> {
-        let trouble = self.trouble.take()?;
+        let trouble = self.trouble.take().filter(|trouble| trouble.opened)?;
         Some(now.saturating_duration_since(trouble.since))
     }
 

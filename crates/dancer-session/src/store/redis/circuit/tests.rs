@@ -127,3 +127,13 @@ fn what_an_attempt_has_met_says_more_than_that_time_ran_out() {
     let failures = [(0, Failed::Attempt), (10, Failed::SilentAttempt)];
     assert_eq!(after(start, &failures).0.cause(), Some("at 0"));
 }
+
+#[test]
+fn trouble_that_did_not_open_it_is_not_worth_a_word() {
+    let mut circuit = Circuit::new(PATIENCE);
+    let start = Instant::now();
+    assert!(!circuit.failed(Failed::Reply, "lost".into(), start, 0));
+    circuit.connected();
+    assert_eq!(circuit.answered(start + Duration::from_millis(5)), None);
+    assert_eq!(circuit.cause(), None);
+}
