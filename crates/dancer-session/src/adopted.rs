@@ -117,9 +117,12 @@ impl Adopted {
                 if self.0.exactly.is_some() {
                     self.check(&self.0.codec.as_perl(entries)?)?;
                 }
-                self.apply_one_by_one(entries)?;
+                // All of it or nothing.
+                let mut changed = entries.clone();
+                self.apply_one_by_one(&mut changed)?;
                 // What Perl can't hold must be refused before it is stored.
-                self.0.codec.as_perl(entries)?;
+                self.0.codec.as_perl(&changed)?;
+                *entries = changed;
             }
         }
         Ok(())

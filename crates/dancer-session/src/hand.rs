@@ -424,6 +424,9 @@ impl Hand {
         self.origin = origin;
         if self.changes.is_empty() {
             self.changed = None;
+        } else if let Some(changed) = &mut self.changed {
+            // Those of the flush are among them, which may have been refused.
+            changed.of = None;
         }
     }
 

@@ -2,7 +2,7 @@
 //! it; whatever is not plain here (`None`) is left to the library, which knows all of JSON and says
 //! what is wrong.
 
-/// How deep values may be nested; the library allows the same.
+/// How deep values may be nested here; what is deeper, the library decides.
 const DEPTH: u32 = 100;
 
 /// Text that is UTF-8, and how much of it has been passed.

@@ -30,14 +30,45 @@ async fn closed(kind: Kind) -> Bench {
     bench
 }
 
+/// It is an error, or it was known before anything was sent, and a new connection was made for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_meets_a_dead_connection_is_sent_once() {
     for kind in [Kind::Redis, Kind::WithoutThreads] {
         let bench = closed(kind).await;
         let incr = words(&["INCR", "counter"]);
-        assert!(bench.engine.send(&incr, WITHIN).await.is_err());
+        let incremented = bench.engine.send(&incr, WITHIN).await;
         let there = bench.engine.send(&words(&["GET", "counter"]), WITHIN).await;
-        assert_eq!(there.unwrap(), Value::Nil);
+        let expected = match incremented {
+            Ok(count) => {
+                assert_eq!(count, Value::Int(1));
+                Value::BulkString(b"1".to_vec())
+            }
+            Err(_) => Value::Nil,
+        };
+        assert_eq!(there.unwrap(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replies_of_any_depth_and_length_come_as_they_are() {
+    for kind in [Kind::Redis, Kind::WithoutThreads] {
+        let bench = Bench::of_everything(kind).await;
+        let nested = words(&["EVAL", "return {{{{{{{{{{{{7}}}}}}}}}}}}", "0"]);
+        let mut value = bench.engine.send(&nested, WITHIN).await.unwrap();
+        let mut depth = 0;
+        while let Value::Array(mut items) = value {
+            value = items.pop().unwrap();
+            depth += 1;
+        }
+        assert_eq!((depth, value), (12, Value::Int(7)));
+        let script = "local t = {} for n = 1, 100000 do t[n] = n end return t";
+        let long = words(&["EVAL", script, "0"]);
+        let long = bench.engine.send(&long, WITHIN);
+        let Value::Array(items) = long.await.unwrap() else {
+            panic!("no list")
+        };
+        assert_eq!(items.len(), 100_000);
+        assert_eq!(items.last(), Some(&Value::Int(100_000)));
     }
 }
 

@@ -62,7 +62,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn r11_a_flush_is_one_set_where_the_server_has_the_condition() {
+async fn a_flush_is_one_set_where_the_server_has_the_condition() {
     let bench = Bench::new(newer).await;
     let session = bench.engine.create().await.unwrap();
     let _ = bench.substitute.asked();
@@ -74,7 +74,7 @@ async fn r11_a_flush_is_one_set_where_the_server_has_the_condition() {
 }
 
 #[tokio::test]
-async fn r06_r12_whoever_was_faster_loses_nothing_and_a_log_out_stands() {
+async fn r12_whoever_was_faster_loses_nothing_and_a_log_out_stands() {
     let bench = Bench::new(newer).await;
     let session = bench.engine.create().await.unwrap();
     let other = bench.direct.retrieve(&id(&session)).await.unwrap().unwrap();
@@ -97,7 +97,7 @@ async fn r06_r12_whoever_was_faster_loses_nothing_and_a_log_out_stands() {
 }
 
 #[tokio::test]
-async fn r06_what_is_gone_is_not_stored_again() {
+async fn r10_what_is_gone_is_not_stored_again() {
     let bench = Bench::new(newer).await;
     let session = bench.engine.create().await.unwrap();
     let mut connection = bench.server.connection().await;

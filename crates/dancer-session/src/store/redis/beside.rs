@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, Cmd, RedisError, RedisResult, Value};
+use redis::{Client, Cmd, RedisResult, Value};
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
@@ -43,8 +43,8 @@ impl Beside {
         Ok(handle.insert(new).clone())
     }
 
-    /// Sends one command. A `PING` that finds a dead connection makes a new one; after any other
-    /// command that meets one, nobody knows what became of it.
+    /// Sends one command. What finds a dead connection, and so did not leave, makes a new one, and so does
+    /// a `PING` whatever happened; after any other command nobody knows what became of it.
     pub(super) async fn send(
         &self,
         client: &Client,
@@ -61,8 +61,9 @@ impl Beside {
         let packed = command.get_packed_command();
         if let Some(there) = line.take() {
             match there.send(&packed, answered).await {
-                Err(error) if error.is_timeout() || !is_ping(command) => return Err(lost(&error)),
-                Err(_) => {}
+                Err(Fault::NeverLeft(_)) => {}
+                Err(Fault::Broken(_)) if is_ping(command) => {}
+                Err(fault) => return Err(fault),
                 Ok(reply) => {
                     *line = Some(there);
                     return Ok(reply);
@@ -71,17 +72,9 @@ impl Beside {
         }
         let new = Line::connect(client, threads, None, connected).await;
         let (new, _) = new.map_err(|error| Fault::NoConnection(error.to_string()))?;
-        let reply = new.send(&packed, answered).await;
-        let reply = reply.map_err(|error| lost(&error))?;
+        let reply = new.send(&packed, answered).await?;
         *line = Some(new);
         Ok(reply)
-    }
-}
-
-fn lost(error: &RedisError) -> Fault {
-    match error.is_timeout() {
-        true => Fault::Silent,
-        false => Fault::Broken(error.to_string()),
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! A task of its own, the [`Driver`], writes and reads. Whoever sends only adds bytes to a buffer and
 //! wakes it; it lets all tasks that are ready have their turn first, so that what they have to say
-//! goes along. Deadlines are kept by the driver too, with one timer for all of them.
+//! goes along. Another task keeps the deadlines of all, with one timer: the driver may be stuck behind
+//! a task that does not give its thread away.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,23 +15,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
-use redis::{RedisResult, Value};
+use redis::Value;
 use tokio::io::ReadBuf;
-use tokio::sync::oneshot;
-use tokio::time::{Sleep, sleep_until};
+use tokio::runtime::{self, Handle};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout_at;
 
+use super::fault::Fault;
 use super::frame;
-use super::line::no_reply;
 use super::stream::Stream;
 
 /// A connection. Clones are the same one; it ends with the last of them.
 #[derive(Clone)]
 pub(super) struct Channel(Arc<Sender>);
 
-/// What all clones hold, and the driver does not.
-struct Sender(Arc<Shared>);
+/// What all clones hold, and the tasks do not.
+struct Sender {
+    shared: Arc<Shared>,
+    /// Where the tasks run.
+    runtime: runtime::Id,
+}
 
-struct Shared(Mutex<State>);
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told when the alarm is earlier than it was, and at the end.
+    bell: Notify,
+}
 
 #[derive(Default)]
 struct State {
@@ -38,6 +49,8 @@ struct State {
     out: Vec<u8>,
     /// Who waits for the next replies, in their order.
     waiting: VecDeque<Waiting>,
+    /// How many of them, the last ones, have their commands in `out`.
+    unsent: usize,
     /// Not later than the first of their deadlines.
     alarm: Option<Instant>,
     /// The driver, while it sleeps.
@@ -45,10 +58,10 @@ struct State {
     /// Nobody can send any more.
     abandoned: bool,
     /// Why the connection has ended.
-    ended: Option<Ended>,
+    ended: Option<Arc<str>>,
 }
 
-type Reply = RedisResult<Value>;
+type Reply = Result<Value, Fault>;
 
 struct Waiting {
     by: Instant,
@@ -56,25 +69,11 @@ struct Waiting {
     reply: Option<oneshot::Sender<Reply>>,
 }
 
-/// Why there will be no more replies.
-#[derive(Clone)]
-struct Ended(io::ErrorKind, Arc<str>);
-
-impl Ended {
-    fn of(error: &io::Error) -> Self {
-        Self(error.kind(), error.to_string().into())
-    }
-
-    fn error<T>(&self) -> RedisResult<T> {
-        Err(io::Error::new(self.0, &*self.1).into())
-    }
-}
-
 impl Channel {
     /// Takes over a stream that is logged in. What comes that nobody has asked for goes to `listener`,
     /// before any reply behind it goes to anybody.
     pub(super) fn over(stream: Stream, listener: Option<Box<dyn Listener>>) -> Self {
-        let shared = Arc::new(Shared(Mutex::default()));
+        let shared = Arc::new(Shared::default());
         let driver = Driver {
             stream,
             shared: Arc::clone(&shared),
@@ -86,36 +85,55 @@ impl Channel {
             begin: 0,
             end: 0,
             gave_way: false,
-            timer: None,
+            at_once: AT_ONCE,
         };
         tokio::spawn(driver);
-        Self(Arc::new(Sender(shared)))
+        tokio::spawn(Arc::clone(&shared).keep_time());
+        let runtime = Handle::current().id();
+        Self(Arc::new(Sender { shared, runtime }))
     }
 
-    /// Sends a command, as it goes over the wire, and waits for its reply until `by`. It is on its way
-    /// when this was polled for the first time.
+    /// Sends a command, as it goes over the wire, and waits for its reply until `by`. It stands behind
+    /// all that were sent before when this was polled for the first time.
     pub(super) async fn send(&self, command: &[u8], by: Instant) -> Reply {
         let (reply, answer) = oneshot::channel();
         self.push(command, by, reply)?;
-        match answer.await {
-            Ok(reply) => reply,
-            Err(_) => Ended::of(&io::ErrorKind::ConnectionAborted.into()).error(),
-        }
+        let elsewhere = Handle::try_current().is_ok_and(|here| here.id() != self.0.runtime);
+        let reply = match elsewhere {
+            false => answer.await,
+            // Nobody may drive the runtime of the tasks just now.
+            true => match Box::pin(timeout_at(by.into(), answer)).await {
+                Ok(reply) => reply,
+                Err(_) => return Err(Fault::Silent),
+            },
+        };
+        reply.unwrap_or_else(|_| Err(Fault::Broken("its task has ended".into())))
     }
 
-    fn push(&self, command: &[u8], by: Instant, reply: oneshot::Sender<Reply>) -> RedisResult<()> {
-        let mut state = self.0.0.state();
+    fn push(
+        &self,
+        command: &[u8],
+        by: Instant,
+        reply: oneshot::Sender<Reply>,
+    ) -> Result<(), Fault> {
+        let shared = &self.0.shared;
+        let mut state = shared.state();
         if let Some(ended) = &state.ended {
-            return ended.error();
+            return Err(Fault::NeverLeft(ended.as_ref().into()));
         }
         state.out.extend_from_slice(command);
         let reply = Some(reply);
         state.waiting.push_back(Waiting { by, reply });
-        if state.alarm.is_none_or(|alarm| by < alarm) {
+        state.unsent += 1;
+        let earlier = state.alarm.is_none_or(|alarm| by < alarm);
+        if earlier {
             state.alarm = Some(by);
         }
         let driver = state.driver.take();
         drop(state);
+        if earlier {
+            shared.bell.notify_one();
+        }
         if let Some(driver) = driver {
             driver.wake();
         }
@@ -123,18 +141,13 @@ impl Channel {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Drop for Sender {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.shared.state();
         state.abandoned = true;
         let driver = state.driver.take();
         drop(state);
+        self.shared.bell.notify_one();
         if let Some(driver) = driver {
             driver.wake();
         }
@@ -147,7 +160,8 @@ pub(super) trait Listener: Send {
     fn hear(&mut self, word: &Value);
 }
 
-/// So many replies are handed out before those who got them have their turn.
+/// So many replies are handed out before those who got them have their turn; twice as many the next
+/// time, as long as there are more: by then the server has something to do.
 const AT_ONCE: usize = 8;
 /// Room for what comes, at first and while little comes.
 const FIRST_ROOM: usize = 16 * 1024;
@@ -170,7 +184,8 @@ struct Driver {
     end: usize,
     /// Whether all who were ready have had their turn since there was something to write.
     gave_way: bool,
-    timer: Option<Pin<Box<Sleep>>>,
+    /// How many replies are handed out the next time.
+    at_once: usize,
 }
 
 impl Future for Driver {
@@ -184,7 +199,7 @@ impl Future for Driver {
             Err(error) => {
                 // Who hears of the end may rely on it that nothing of before is believed any more.
                 driver.listener = None;
-                driver.shared.end(&error);
+                driver.shared.end(&error.to_string());
                 Poll::Ready(())
             }
         }
@@ -215,9 +230,6 @@ impl Driver {
         }
         self.gave_way = false;
         state.driver = Some(context.waker().clone());
-        let alarm = state.alarm;
-        drop(state);
-        self.keep_time(alarm, context);
         Ok(Next::Sleep)
     }
 
@@ -232,6 +244,7 @@ impl Driver {
         self.leaving.shrink_to(MUCH_ROOM);
         self.left = 0;
         std::mem::swap(&mut state.out, &mut self.leaving);
+        state.unsent = 0;
         true
     }
 
@@ -260,26 +273,35 @@ impl Driver {
     /// server can work on what the first of them have to say next, while others still read. Returns
     /// whether there may be more.
     fn hand_out(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
-        let mut replies = 0;
+        let (mut replies, mut may_come, mut closed) = (0, true, false);
         loop {
             while let Some(length) = self.next_length()? {
-                if replies == AT_ONCE {
+                // Of a connection that has been closed, what has come whole is handed out at once.
+                if replies == self.at_once && !closed {
+                    self.at_once *= 2;
                     return Ok(true);
                 }
                 replies += 1;
                 let reply = frame::read(&self.come[self.begin..self.begin + length]);
                 self.begin += length;
-                self.give(reply)?;
+                self.give(reply.map_err(|error| Fault::Broken(error.to_string())))?;
             }
-            match self.read(context) {
-                Poll::Pending => return Ok(false),
-                Poll::Ready(Ok(0)) => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::UnexpectedEof,
-                        "the server has closed the connection",
-                    ));
+            if closed {
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the server has closed the connection",
+                ));
+            }
+            if !may_come {
+                self.at_once = AT_ONCE;
+                return Ok(false);
+            }
+            // All that is there, before what is incomplete is looked at again from its beginning.
+            while may_come && !closed {
+                match self.read(context) {
+                    Poll::Pending => may_come = false,
+                    Poll::Ready(read) => closed = read? == 0,
                 }
-                Poll::Ready(read) => drop(read?),
             }
         }
     }
@@ -300,7 +322,7 @@ impl Driver {
             return Err(io::Error::other("a reply came that nobody had asked for"));
         };
         let broken = reply.as_ref().err();
-        let broken = broken.map(|error| io::Error::other(error.to_string()));
+        let broken = broken.map(|fault| io::Error::other(fault.to_string()));
         if let Some(waiting) = first.reply {
             // Nobody may want to know.
             drop(waiting.send(reply));
@@ -328,70 +350,77 @@ impl Driver {
         self.end += read;
         Poll::Ready(Ok(read))
     }
-
-    /// Tells those whose deadline has passed, and wakes up for the next one.
-    fn keep_time(&mut self, alarm: Option<Instant>, context: &mut Context<'_>) {
-        let mut alarm = alarm;
-        while let Some(at) = alarm {
-            match &mut self.timer {
-                None => self.timer = Some(Box::pin(sleep_until(at.into()))),
-                Some(timer) if timer.deadline() != at.into() => timer.as_mut().reset(at.into()),
-                Some(_) => {}
-            }
-            let timer = self
-                .timer
-                .as_mut()
-                .map(|timer| timer.as_mut().poll(context));
-            if timer.is_none_or(|timer| timer.is_pending()) {
-                return;
-            }
-            alarm = self.shared.ring();
-        }
-    }
 }
 
 impl Shared {
-    /// Tells all whose deadline has passed; returns the next one.
-    fn ring(&self) -> Option<Instant> {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps everybody's deadline, until the connection ends.
+    async fn keep_time(self: Arc<Self>) {
+        loop {
+            let alarm = {
+                let state = self.state();
+                if state.abandoned || state.ended.is_some() {
+                    return;
+                }
+                state.alarm
+            };
+            let earlier = self.bell.notified();
+            match alarm {
+                None => earlier.await,
+                Some(at) => {
+                    if timeout_at(at.into(), earlier).await.is_err() {
+                        self.ring(at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells all whose deadline has passed, which is so for `at` by the runtime's clock.
+    fn ring(&self, at: Instant) {
         let mut state = self.state();
-        let now = Instant::now();
+        let now = Instant::now().max(at);
         for waiting in &mut state.waiting {
             if waiting.by <= now
                 && let Some(reply) = waiting.reply.take()
             {
-                drop(reply.send(Err(no_reply())));
+                drop(reply.send(Err(Fault::Silent)));
             }
         }
         let waiting = state.waiting.iter();
-        let alarm = waiting
+        state.alarm = waiting
             .filter(|waiting| waiting.reply.is_some())
             .map(|waiting| waiting.by)
             .min();
-        state.alarm = alarm;
-        alarm
     }
 
-    /// Tells everybody that no replies will come.
-    fn end(&self, error: &io::Error) {
-        let ended = Ended::of(error);
+    /// Tells everybody that no replies will come: because of `cause`, unless one was known before.
+    fn end(&self, cause: &str) {
         let mut state = self.state();
-        let waiting = std::mem::take(&mut state.waiting);
+        let cause = Arc::clone(state.ended.get_or_insert_with(|| cause.into()));
         state.out = Vec::new();
-        state.ended.get_or_insert_with(|| ended.clone());
+        let mut sent = std::mem::take(&mut state.waiting);
+        let unsent = sent.split_off(sent.len() - state.unsent);
+        state.unsent = 0;
         drop(state);
-        for reply in waiting.into_iter().filter_map(|waiting| waiting.reply) {
-            drop(reply.send(ended.error()));
+        self.bell.notify_one();
+        for reply in sent.into_iter().filter_map(|waiting| waiting.reply) {
+            drop(reply.send(Err(Fault::Broken(cause.as_ref().into()))));
+        }
+        for reply in unsent.into_iter().filter_map(|waiting| waiting.reply) {
+            drop(reply.send(Err(Fault::NeverLeft(cause.as_ref().into()))));
         }
     }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
+        self.listener = None;
         // Of a runtime that ends, for instance.
-        self.shared.end(&io::Error::new(
-            io::ErrorKind::ConnectionAborted,
-            "the connection's task has ended",
-        ));
+        self.shared.end("its task has ended");
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use redis::ServerError;
+use redis::{RedisError, ServerError};
 
 /// What has become of a command that met a fault. That it was *applied* no fault says: only a
 /// reply does, or the mark that is found when the engine asks again.
@@ -110,6 +110,7 @@ const NO_CONNECTION: Row = row("no connection in time", NotApplied, GiveUp);
 const NOT_LET_IN: Row = row("not let in", NotApplied, GiveUp).for_the_operator();
 const PAUSED: Row = row("circuit open", NotApplied, GiveUp);
 const CROWDED: Row = row("too many in flight", NotApplied, GiveUp);
+const NEVER_LEFT: Row = row("connection had ended", NotApplied, Reconnect);
 const BROKEN: Row = row("connection broke", Unknown, Reconnect);
 const SILENT: Row = row("no reply in time", Unknown, Reconnect);
 const STRANGE: Row = row("strange reply", Unknown, Reconnect);
@@ -125,6 +126,8 @@ pub(super) enum Fault {
     Paused(String),
     /// It never left: too many others wait already.
     Crowded,
+    /// It never left: the connection had ended before.
+    NeverLeft(String),
     /// The connection broke before the reply had come.
     Broken(String),
     /// The reply did not come in time.
@@ -136,6 +139,14 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// What an error of the client library's means, after which nobody knows what became of a command.
+    pub(super) fn of(error: &RedisError) -> Self {
+        match error.is_timeout() {
+            true => Self::Silent,
+            false => Self::Broken(error.to_string()),
+        }
+    }
+
     /// Its line in the table.
     pub(super) fn row(&self) -> &'static Row {
         match self {
@@ -143,6 +154,7 @@ impl Fault {
             Self::NotLetIn(_) => &NOT_LET_IN,
             Self::Paused(_) => &PAUSED,
             Self::Crowded => &CROWDED,
+            Self::NeverLeft(_) => &NEVER_LEFT,
             Self::Broken(_) => &BROKEN,
             Self::Silent => &SILENT,
             Self::Strange => &STRANGE,
@@ -211,6 +223,7 @@ impl fmt::Display for Fault {
                 )
             }
             Self::Crowded => f.write_str("too many operations wait for the server already"),
+            Self::NeverLeft(cause) => write!(f, "the connection had ended before: {cause}"),
             Self::Broken(cause) => write!(f, "the connection broke: {cause}"),
             Self::Silent => f.write_str("no reply in time"),
             Self::Strange => f.write_str("an answer that this command never gets"),

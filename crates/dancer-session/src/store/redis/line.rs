@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use super::channel::Channel;
+use super::fault::Fault;
 use super::names::OnThisThread;
 use super::skills::{HELLO, Skills};
 use super::stream;
@@ -35,6 +36,10 @@ pub(super) enum Line {
 }
 
 impl Line {
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self, Self::Shared(_))
+    }
+
     pub(super) async fn connect(
         client: &Client,
         threads: Threads,
@@ -55,9 +60,9 @@ impl Line {
         }
     }
 
-    /// Sends a command, as it goes over the wire, and waits for its reply until `by`; after an error the line is good for
-    /// nothing any more, unless it is the server's.
-    pub(super) async fn send(&self, command: &[u8], by: Instant) -> RedisResult<Value> {
+    /// Sends a command, as it goes over the wire, and waits for its reply until `by`; after a fault the
+    /// line is good for nothing any more. An error of the server's is a reply.
+    pub(super) async fn send(&self, command: &[u8], by: Instant) -> Result<Value, Fault> {
         match self {
             Self::Shared(channel) => channel.send(command, by).await,
             Self::Here(here) => {
@@ -69,8 +74,9 @@ impl Line {
     }
 
     /// Sends a command whose reply nobody is in a hurry for: it may be read only after the next
-    /// one has been sent. It has left the process when this was polled for the first time.
-    pub(super) async fn send_ahead(&self, command: &[u8], by: Instant) -> RedisResult<Value> {
+    /// one has been sent. It is on its way, before all that is sent later, when this was polled for
+    /// the first time.
+    pub(super) async fn send_ahead(&self, command: &[u8], by: Instant) -> Result<Value, Fault> {
         let Self::Here(here) = self else {
             return self.send(command, by).await;
         };
@@ -83,8 +89,8 @@ impl Line {
             reply
         };
         match reply.await {
-            Ok(reply) => reply,
-            Err(_) => Err(no_reply()),
+            Ok(reply) => Ok(reply),
+            Err(_) => Err(Fault::Silent),
         }
     }
 }
@@ -98,16 +104,26 @@ async fn channel(
     let stream = stream::connect(client).await?;
     let channel = Channel::over(stream, tracking.map(Tracking::listener));
     // A connection proves nothing yet: this finds the missing password, the server that still starts,
-    // and whatever else listens there.
-    // Both are on their way before the first answers.
+    // and whatever else listens there. Both are on their way before the first answers.
     let (pong, hello) = tokio::join!(channel.send(PING, limit), channel.send(HELLO, limit));
-    if let Value::ServerError(error) = pong? {
+    if let Value::ServerError(error) = pong.map_err(in_error)? {
         return Err(error.into());
     }
     if let Some(tracking) = tracking {
-        tracking.begin(&channel, limit).await?;
+        let begun = tracking.begin(&channel, limit).await.map_err(in_error)?;
+        if let Value::ServerError(error) = begun {
+            return Err(error.into());
+        }
     }
-    Ok((channel, Skills::told_by(&hello?)))
+    Ok((channel, Skills::told_by(&hello.map_err(in_error)?)))
+}
+
+/// A fault of a connection that is being made, as the library would call it.
+fn in_error(fault: Fault) -> RedisError {
+    match fault {
+        Fault::Silent => no_reply(),
+        fault => io::Error::other(fault.to_string()).into(),
+    }
 }
 
 pub(super) const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
@@ -141,7 +157,7 @@ pub(super) struct Here {
     /// How long a read, and a write, may take; asking for another time costs a call of the kernel.
     patience: Duration,
     /// Who gets the next replies.
-    owed: VecDeque<oneshot::Sender<RedisResult<Value>>>,
+    owed: VecDeque<oneshot::Sender<Value>>,
 }
 
 impl Here {
@@ -172,11 +188,11 @@ impl Here {
 
     /// After a failure nobody is given a reply any more: who waits for one holds this connection,
     /// and would wait for ever.
-    fn give_up_after<T>(&mut self, result: RedisResult<T>) -> RedisResult<T> {
-        if result.is_err() {
+    fn give_up_after<T>(&mut self, result: RedisResult<T>) -> Result<T, Fault> {
+        result.map_err(|error| {
             self.owed.clear();
-        }
-        result
+            Fault::of(&error)
+        })
     }
 
     fn write(&mut self, command: &[u8], by: Instant) -> RedisResult<()> {
@@ -190,7 +206,7 @@ impl Here {
         while let Some(owed) = self.owed.pop_front() {
             let reply = self.read(by)?;
             // Nobody may want to know.
-            drop(owed.send(Ok(reply)));
+            drop(owed.send(reply));
         }
         Ok(())
     }
@@ -229,7 +245,7 @@ fn in_words(error: RedisError) -> RedisError {
     }
 }
 
-pub(super) fn no_reply() -> RedisError {
+fn no_reply() -> RedisError {
     io::Error::new(io::ErrorKind::TimedOut, "no reply in time").into()
 }
 

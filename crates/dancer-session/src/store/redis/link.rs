@@ -108,11 +108,7 @@ impl Link {
         let (live, sent) = (self.upkeep.live(by).await?, Instant::now());
         match live.line.send(PING, by).await {
             Ok(_) => self.upkeep.heard(&live),
-            Err(error) if error.is_timeout() => self.upkeep.lost(&live, &Fault::Silent, sent),
-            Err(error) => {
-                let fault = Fault::Broken(error.to_string());
-                self.upkeep.lost(&live, &fault, sent);
-            }
+            Err(fault) => self.upkeep.lost(&live, &fault, sent),
         }
         Ok(())
     }
@@ -203,15 +199,19 @@ impl Link {
         by: Instant,
     ) -> Result<Value, Fault> {
         let started = Instant::now();
+        let mut asked = Asked {
+            upkeep: &self.upkeep,
+            live: Some(live),
+            started,
+        };
         let reply = match hurry {
             Hurry::Yes => live.line.send(command.packed(), by).await,
             Hurry::No => live.line.send_ahead(command.packed(), by).await,
         };
+        asked.live = None;
         let answer = match reply {
             Ok(Value::ServerError(error)) => Err(Fault::Refused(error)),
-            Ok(value) => Ok(value),
-            Err(error) if error.is_timeout() => Err(Fault::Silent),
-            Err(error) => Err(Fault::Broken(error.to_string())),
+            reply => reply,
         };
         self.upkeep
             .telling()
@@ -294,6 +294,23 @@ impl Link {
         match self.in_flight.fetch_add(1, Ordering::Relaxed) < MOST_IN_FLIGHT {
             true => Ok(flight),
             false => Err(Fault::Crowded),
+        }
+    }
+}
+
+/// A command on its way. Whoever is dropped while it waits for the reply has learnt something of the
+/// connection, too: else one that says nothing would be kept as long as nobody waits to the end.
+struct Asked<'l> {
+    upkeep: &'l Upkeep,
+    live: Option<&'l Live>,
+    started: Instant,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let unanswered = self.live.filter(|live| live.line.is_shared());
+        if let Some(live) = unanswered {
+            self.upkeep.lost(live, &Fault::Silent, self.started);
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use redis::{PushKind, RedisResult, Value};
+use redis::{PushKind, Value};
 
 use super::channel::{self, Channel};
+use super::fault::Fault;
 use crate::cache::Cache;
 
 /// Has connections tell a cache what has changed.
@@ -25,13 +26,10 @@ impl Tracking {
     /// Asks for words about every key that is read over this connection, also about what is changed
     /// over it: without these (`NOLOOP`) the server would forget, at each change of ours, that the
     /// key was read, and a value read before the change could come in after one read after it.
-    pub(super) async fn begin(&self, connection: &Channel, by: Instant) -> RedisResult<()> {
+    pub(super) async fn begin(&self, connection: &Channel, by: Instant) -> Result<Value, Fault> {
         let mut command = redis::cmd("CLIENT");
         command.arg("TRACKING").arg("ON");
-        match connection.send(&command.get_packed_command(), by).await? {
-            Value::ServerError(error) => Err(error.into()),
-            _ => Ok(()),
-        }
+        connection.send(&command.get_packed_command(), by).await
     }
 
     /// Nobody will tell of what was read so far.

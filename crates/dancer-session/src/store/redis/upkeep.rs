@@ -40,6 +40,8 @@ struct Inner {
     current: Mutex<Current>,
     /// Whether the circuit has anything to be told by an answer.
     troubled: AtomicBool,
+    /// When the connection there is gave its last reply; only for who asks [`hears`](Upkeep::hears).
+    heard: AtomicU64,
     /// Sent when those who wait for a connection should look again.
     news: watch::Sender<()>,
     /// Held by the call that makes a connection, where there is no task for that.
@@ -72,6 +74,8 @@ pub(super) struct Live {
 /// Between two connections that are replaced for what the server says: a server that sends everybody
 /// away would get thousands.
 const REPLACING: Duration = Duration::from_millis(100);
+/// No moment of the clock: there is no connection that anything was heard over.
+const NEVER: u64 = u64::MAX;
 /// A connection that says nothing for so long is given up; less says little.
 const SILENCE: Duration = Duration::from_millis(300);
 
@@ -107,6 +111,7 @@ impl Upkeep {
             timeout,
             current: Mutex::new(current),
             troubled: AtomicBool::new(false),
+            heard: AtomicU64::new(NEVER),
             news: watch::Sender::new(()),
             connecting: AsyncMutex::new(()),
             reports: Reports::default(),
@@ -140,23 +145,28 @@ impl Upkeep {
         }
     }
 
-    /// Whether the server has answered over the connection within so long a time.
+    /// Whether the server has answered over the connection within so long a time. Without a lock: it is
+    /// asked at each read from the cache.
     pub(super) fn hears(&self, within: Duration) -> bool {
-        let current = self.0.current();
-        let Some(live) = &current.live else {
-            return false;
-        };
-        let silent = self
-            .0
-            .clock()
-            .saturating_sub(live.heard.load(Ordering::Relaxed));
-        u128::from(silent) < within.as_micros()
+        match self.0.heard.load(Ordering::Acquire) {
+            NEVER => false,
+            heard => u128::from(self.0.clock().saturating_sub(heard)) < within.as_micros(),
+        }
     }
 
     /// The server has answered over this connection.
     pub(super) fn heard(&self, live: &Live) {
         let inner = &self.0;
-        live.heard.store(inner.clock(), Ordering::Relaxed);
+        let now = inner.clock();
+        live.heard.store(now, Ordering::Relaxed);
+        if inner.tracking.is_some() {
+            let current = inner.current();
+            // A late reply over an old connection says nothing of the one there is now.
+            let there = current.live.as_ref();
+            if there.is_some_and(|there| there.number == live.number) {
+                inner.heard.store(now, Ordering::Release);
+            }
+        }
         if inner.troubled.load(Ordering::Relaxed) {
             inner.recovered(live);
         }
@@ -167,7 +177,7 @@ impl Upkeep {
     /// all others to begin anew. What others still wait for on it reaches them if it comes.
     pub(super) fn lost(&self, live: &Live, fault: &Fault, sent: Instant) {
         let inner = &self.0;
-        if matches!((fault, &live.line), (Fault::Silent, Line::Shared(_))) {
+        if matches!(fault, Fault::Silent) && live.line.is_shared() {
             let began = sent.saturating_duration_since(inner.started).as_micros();
             let answers = u128::from(live.heard.load(Ordering::Relaxed)) > began;
             if answers || sent.elapsed() < SILENCE.min(inner.timeout / 2) {
@@ -194,6 +204,7 @@ impl Upkeep {
         }
         current.replaced = Some(now);
         current.live = None;
+        self.0.heard.store(NEVER, Ordering::Release);
         drop(current);
         if let Some(tracking) = &self.0.tracking {
             tracking.ended();
@@ -349,6 +360,7 @@ impl Inner {
             heard: Arc::new(AtomicU64::new(self.clock())),
         });
         current.circuit.connected();
+        self.heard.store(self.clock(), Ordering::Release);
     }
 
     fn failed(&self, what: Failed, cause: String) {
@@ -399,6 +411,9 @@ impl Inner {
         let taken = current
             .live
             .take_if(|live| number.is_none_or(|number| live.number == number));
+        if current.live.is_none() {
+            self.heard.store(NEVER, Ordering::Release);
+        }
         drop(current);
         if let (Some(_), Some(tracking)) = (&taken, &self.tracking) {
             tracking.ended();

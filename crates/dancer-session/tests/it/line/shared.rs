@@ -18,6 +18,8 @@ mod connection;
 mod dropped;
 #[path = "faults.rs"]
 mod faults;
+#[path = "idle.rs"]
+mod idle;
 #[path = "lost_replies.rs"]
 mod lost_replies;
 #[path = "outage.rs"]

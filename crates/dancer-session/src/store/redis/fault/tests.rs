@@ -48,6 +48,7 @@ fn r35_the_documentation_has_the_same_table() {
         NOT_LET_IN,
         PAUSED,
         CROWDED,
+        NEVER_LEFT,
         BROKEN,
         SILENT,
         STRANGE,
