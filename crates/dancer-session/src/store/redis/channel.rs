@@ -85,7 +85,6 @@ impl Channel {
             begin: 0,
             end: 0,
             gave_way: false,
-            at_once: AT_ONCE,
         };
         tokio::spawn(driver);
         tokio::spawn(Arc::clone(&shared).keep_time());
@@ -160,8 +159,8 @@ pub(super) trait Listener: Send {
     fn hear(&mut self, word: &Value);
 }
 
-/// So many replies are handed out before those who got them have their turn; twice as many the next
-/// time, as long as there are more: by then the server has something to do.
+/// So many replies are handed out before those who got them have their turn. More would be a little
+/// better for who only reads, and leave the server idle where a command takes it long.
 const AT_ONCE: usize = 8;
 /// Room for what comes, at first and while little comes.
 const FIRST_ROOM: usize = 16 * 1024;
@@ -184,8 +183,6 @@ struct Driver {
     end: usize,
     /// Whether all who were ready have had their turn since there was something to write.
     gave_way: bool,
-    /// How many replies are handed out the next time.
-    at_once: usize,
 }
 
 impl Future for Driver {
@@ -277,8 +274,7 @@ impl Driver {
         loop {
             while let Some(length) = self.next_length()? {
                 // Of a connection that has been closed, what has come whole is handed out at once.
-                if replies == self.at_once && !closed {
-                    self.at_once *= 2;
+                if replies == AT_ONCE && !closed {
                     return Ok(true);
                 }
                 replies += 1;
@@ -293,7 +289,6 @@ impl Driver {
                 ));
             }
             if !may_come {
-                self.at_once = AT_ONCE;
                 return Ok(false);
             }
             // All that is there, before what is incomplete is looked at again from its beginning.
