@@ -42,9 +42,13 @@ fn write(out: &mut String, panels: &[(String, &Vec<Figures>)], below: &str) -> f
     let height = (lines + 4) as f64 * LINE;
     writeln!(
         out,
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="13">"#
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="-30 0 {} {height}" font-family="sans-serif" font-size="13">"#,
+        WIDTH + 30.0
     )?;
-    writeln!(out, r#"<rect width="100%" height="100%" fill="white"/>"#)?;
+    writeln!(
+        out,
+        r#"<rect x="-30" width="100%" height="100%" fill="white"/>"#
+    )?;
     let mut y = LINE;
     for (title, figures) in panels {
         writeln!(

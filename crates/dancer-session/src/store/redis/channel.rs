@@ -312,7 +312,14 @@ impl Driver {
             }
             return Ok(());
         }
-        let Some(first) = self.shared.state().waiting.pop_front() else {
+        let mut state = self.shared.state();
+        // Who has not sent yet waits for another one.
+        let first = match state.waiting.len() > state.unsent {
+            true => state.waiting.pop_front(),
+            false => None,
+        };
+        drop(state);
+        let Some(first) = first else {
             // Whoever is next would get what is not theirs.
             return Err(io::Error::other("a reply came that nobody had asked for"));
         };
@@ -422,5 +429,88 @@ impl Drop for Driver {
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Channel")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::*;
+
+    const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+    fn channel() -> (Channel, DuplexStream) {
+        let (ours, theirs) = duplex(64 * 1024);
+        (Channel::over(Box::pin(ours), None), theirs)
+    }
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(20)
+    }
+
+    #[tokio::test]
+    async fn r34_a_reply_before_its_command_is_nobodys() {
+        let (channel, mut server) = channel();
+        server.write_all(b"+OK\r\n").await.unwrap();
+        // Two, or the first would be on its way before anything is read.
+        let replies = tokio::join!(channel.send(PING, later()), channel.send(PING, later()));
+        for reply in [replies.0, replies.1] {
+            assert!(matches!(reply, Err(Fault::NeverLeft(_))), "{reply:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn r36_what_left_is_told_from_what_did_not() {
+        let (channel, mut server) = channel();
+        let sent = tokio::spawn({
+            let channel = channel.clone();
+            async move { channel.send(PING, later()).await }
+        });
+        let mut command = [0; 14];
+        server.read_exact(&mut command).await.unwrap();
+        assert_eq!(command, *PING);
+        drop(server);
+        assert!(matches!(sent.await.unwrap(), Err(Fault::Broken(_))));
+        let unsent = channel.send(PING, later()).await;
+        assert!(matches!(unsent, Err(Fault::NeverLeft(_))), "{unsent:?}");
+    }
+
+    /// A reply that is late goes to nobody, and the next one to whom it belongs.
+    #[tokio::test]
+    async fn r34_a_late_reply_reaches_nobody_else() {
+        let (channel, mut server) = channel();
+        let soon = Instant::now() + Duration::from_millis(20);
+        assert!(matches!(channel.send(PING, soon).await, Err(Fault::Silent)));
+        server.write_all(b"+late\r\n").await.unwrap();
+        let next = tokio::spawn(async move { channel.send(PING, later()).await });
+        let mut commands = [0; 28];
+        server.read_exact(&mut commands).await.unwrap();
+        server.write_all(b":1\r\n").await.unwrap();
+        assert!(matches!(next.await.unwrap(), Ok(Value::Int(1))));
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_together_leaves_together_and_in_order() {
+        let (channel, mut server) = channel();
+        let sent: Vec<_> = (0..100)
+            .map(|n| {
+                let channel = channel.clone();
+                let command = format!("{n:04}");
+                tokio::spawn(async move { channel.send(command.as_bytes(), later()).await })
+            })
+            .collect();
+        let mut all = vec![0; 1000];
+        let read = server.read(&mut all).await.unwrap();
+        let expected: String = (0..100).map(|n| format!("{n:04}")).collect();
+        assert_eq!(&all[..read], expected.as_bytes(), "in one write");
+        let replies: String = (0..100).map(|n| format!(":{n}\r\n")).collect();
+        server.write_all(replies.as_bytes()).await.unwrap();
+        for (n, reply) in sent.into_iter().enumerate() {
+            let reply = reply.await.unwrap();
+            assert!(matches!(reply, Ok(Value::Int(found)) if found == n as i64));
+        }
     }
 }
