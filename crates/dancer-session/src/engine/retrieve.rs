@@ -26,11 +26,11 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
     };
     let key = engine.key(&id);
     let reading = engine.begin_reading(&key);
-    let Some((mut payload, left)) = engine.read_own(&key).await? else {
+    let by = engine.deadline();
+    let Some((mut payload, left)) = engine.read_own(&key, by).await? else {
         event::unknown_id(&id);
         return Ok(None);
     };
-    let by = engine.deadline();
     loop {
         let now = engine.0.clock.now();
         let content = engine.0.codec.decode(&key, &payload, now);
@@ -119,23 +119,31 @@ impl SessionEngine {
 
     /// Reads what is under a key. A payload of another key may be the answer to another request, from
     /// a server or a proxy that has lost count: what a new connection brings is believed.
-    async fn read_own(&self, key: &Key) -> Result<Option<(Bytes, Option<Duration>)>, Error> {
-        let found = self.read(key).await?;
+    async fn read_own(
+        &self,
+        key: &Key,
+        by: Instant,
+    ) -> Result<Option<(Bytes, Option<Duration>)>, Error> {
+        let found = self.read(key, by).await?;
         let is_of_another = |(payload, _): &(Bytes, _)| self.0.codec.is_of_another(key, payload);
         if !found.as_ref().is_some_and(is_of_another) {
             return Ok(found);
         }
         event::payload_of_another(key);
         self.0.store.distrust();
-        self.read(key).await
+        self.read(key, by).await
     }
 
     /// Reads what is under a key, and how long that has left; `None` if nobody has asked.
     ///
     /// In the native layout and without an interval, the read itself extends it, before it is known
     /// what it reads. In the Dancer layout the key may be anybody's, and is only looked at.
-    async fn read(&self, key: &Key) -> Result<Option<(Bytes, Option<Duration>)>, Error> {
-        let (store, by) = (&self.0.store, self.deadline());
+    async fn read(
+        &self,
+        key: &Key,
+        by: Instant,
+    ) -> Result<Option<(Bytes, Option<Duration>)>, Error> {
+        let store = &self.0.store;
         let exact = self.touch_interval().is_zero();
         let found = match (self.0.codec.layout, exact) {
             (_, false) => {

@@ -82,3 +82,23 @@ fn no_mark_comes_twice() {
     assert_eq!(marks.len(), 10_000);
     assert!(!marks.contains(&Mark::NONE.0));
 }
+
+/// Also every text in which one character is another: what the library refuses is no mark.
+#[test]
+fn a_mark_is_read_as_the_library_reads_it() {
+    let entropy = Entropy::default();
+    for _ in 0..20 {
+        let mark = Mark::generate(&entropy).unwrap();
+        let text = URL_SAFE_NO_PAD.encode(mark.0);
+        assert_eq!(Mark::from_text(text.as_bytes()), Some(mark));
+        for (at, byte) in (0..Mark::CHARS).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
+            let mut changed = text.clone().into_bytes();
+            changed[at] = byte;
+            let theirs = URL_SAFE_NO_PAD.decode(&changed).ok();
+            let ours = Mark::from_text(&changed).map(|mark| mark.0.to_vec());
+            assert_eq!(ours, theirs, "{changed:?}");
+        }
+    }
+    assert_eq!(Mark::from_text(b"q83vASNFZ4"), None);
+    assert_eq!(Mark::from_text(b"q83vASNFZ4kA"), None);
+}

@@ -14,8 +14,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde::Deserialize;
 
@@ -77,12 +75,7 @@ pub(super) fn decode(key: &Key, payload: &Bytes) -> Result<Content, String> {
     if wire.k != key.fingerprint().as_str() {
         return Err("belongs to another key".into());
     }
-    let mut bits = [0; 8];
-    match URL_SAFE_NO_PAD.decode_slice(wire.w, &mut bits) {
-        Ok(8) => {}
-        _ => return Err("is damaged: it has no proper mark".into()),
-    }
-    let mark = Mark(bits);
+    let mark = Mark::from_text(wire.w.as_bytes()).ok_or("is damaged: it has no proper mark")?;
     let owned = wire.o.map(Owned::try_from).transpose();
     let owned = owned.map_err(|_| "is damaged: it has no proper owner")?;
     match (wire.c, wire.x, wire.e) {
@@ -110,11 +103,7 @@ fn as_written(key: &Key, payload: &Bytes) -> Option<Document> {
     scan.pass(b"\",\"c\":")?;
     let created = Moment::from_seconds(scan.whole()?);
     scan.pass(b",\"w\":")?;
-    let mut bits = [0; 8];
-    match URL_SAFE_NO_PAD.decode_slice(unquoted(scan.string()?), &mut bits) {
-        Ok(8) => {}
-        _ => return None,
-    }
+    let mark = Mark::from_text(unquoted(scan.string()?))?;
     let owned = match scan.pass(b",\"o\":") {
         None => None,
         Some(()) => {
@@ -128,7 +117,7 @@ fn as_written(key: &Key, payload: &Bytes) -> Option<Document> {
     scan.is_at_end().then(|| Document {
         created,
         dated: true,
-        mark: Mark(bits),
+        mark,
         owned,
         entries: Entries::Json(Arc::new(entries)),
     })
@@ -187,7 +176,7 @@ fn number(out: &mut Vec<u8>, name: &[u8], moment: Moment) {
 }
 
 fn mark(out: &mut Vec<u8>, mark: Mark) {
-    let mut text = [0; 11];
+    let mut text = [0; Mark::CHARS];
     base64url(&mark.0, &mut text);
     out.extend_from_slice(b",\"w\":\"");
     out.extend_from_slice(&text);

@@ -50,6 +50,7 @@ impl<'a> Scan<'a> {
         let begin = self.at;
         self.pass(b"\"")?;
         loop {
+            self.skip_plain();
             match self.next()? {
                 b'"' => return Some(&self.text[begin..self.at]),
                 b'\\' => match self.next()? {
@@ -124,6 +125,17 @@ impl<'a> Scan<'a> {
         Some(())
     }
 
+    /// Passes plain text, eight bytes at a time; stops before what is special, or near the end.
+    fn skip_plain(&mut self) {
+        while let Some(eight) = self.text[self.at..].first_chunk() {
+            let plain = plain_bytes(u64::from_le_bytes(*eight));
+            self.at += plain;
+            if plain < eight.len() {
+                return;
+            }
+        }
+    }
+
     fn digits(&mut self) -> Option<()> {
         let begin = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
@@ -141,6 +153,19 @@ impl<'a> Scan<'a> {
         self.at += 1;
         Some(byte)
     }
+}
+
+/// How many of eight bytes, from the lowest on, come before the first quote, backslash or control
+/// character.
+fn plain_bytes(eight: u64) -> usize {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = EACH << 7;
+    // The high bit of each byte that is below `limit`: of the lowest such byte, and of none below
+    // it. Above it a bit may be wrong.
+    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(EACH * limit) & !bytes & HIGH;
+    let same = |byte: u8| below(eight ^ (EACH * u64::from(byte)), 1);
+    let special = below(eight, 0x20) | same(b'"') | same(b'\\');
+    special.trailing_zeros() as usize / 8
 }
 
 #[cfg(test)]
@@ -201,6 +226,21 @@ mod tests {
             assert_eq!(scan.value().is_some() && scan.is_at_end(), plain, "{value}");
         }
         assert!(passed > 3_000, "{passed}");
+    }
+
+    /// Every byte at every place, among neighbours that carry and others.
+    #[test]
+    fn special_bytes_are_seen_wherever_they_stand() {
+        let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+        for (at, byte) in (0..8).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
+            for others in [b'a', b' ', b'!', b'#', 0x7f, 0x80, 0xff, b'"', 0] {
+                let mut eight = [others; 8];
+                eight[..at].fill(b' ');
+                eight[at] = byte;
+                let plain = eight.iter().position(&special).unwrap_or(8);
+                assert_eq!(plain_bytes(u64::from_le_bytes(eight)), plain, "{eight:x?}");
+            }
+        }
     }
 
     #[test]

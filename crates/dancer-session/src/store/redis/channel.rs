@@ -10,15 +10,17 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redis::Value;
 use tokio::io::ReadBuf;
 use tokio::runtime::{self, Handle};
 use tokio::sync::{Notify, oneshot};
+use tokio::task::yield_now;
 use tokio::time::timeout_at;
 
 use super::fault::Fault;
@@ -36,9 +38,11 @@ struct Sender {
     runtime: runtime::Id,
 }
 
-#[derive(Default)]
 struct Shared {
     state: Mutex<State>,
+    born: Instant,
+    /// When the last reply came, in nanoseconds since then.
+    heard: AtomicU64,
     /// Told when the alarm is earlier than it was, and at the end.
     bell: Notify,
 }
@@ -73,7 +77,12 @@ impl Channel {
     /// Takes over a stream that is logged in. What comes that nobody has asked for goes to `listener`,
     /// before any reply behind it goes to anybody.
     pub(super) fn over(stream: Stream, listener: Option<Box<dyn Listener>>) -> Self {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            born: Instant::now(),
+            heard: AtomicU64::new(0),
+            bell: Notify::new(),
+        });
         let driver = Driver {
             stream,
             shared: Arc::clone(&shared),
@@ -85,6 +94,9 @@ impl Channel {
             begin: 0,
             end: 0,
             gave_way: false,
+            more: false,
+            looks: 0,
+            rest: 0,
         };
         tokio::spawn(driver);
         tokio::spawn(Arc::clone(&shared).keep_time());
@@ -107,6 +119,12 @@ impl Channel {
             },
         };
         reply.unwrap_or_else(|_| Err(Fault::Broken("its task has ended".into())))
+    }
+
+    /// When the last reply came, or the connection was made.
+    pub(super) fn heard(&self) -> Instant {
+        let shared = &self.0.shared;
+        shared.born + Duration::from_nanos(shared.heard.load(Ordering::Relaxed))
     }
 
     fn push(
@@ -159,11 +177,18 @@ pub(super) trait Listener: Send {
     fn hear(&mut self, word: &Value);
 }
 
-/// So many replies are handed out before those who got them have their turn. More would be a little
-/// better for who only reads, and leave the server idle where a command takes it long.
+/// So many replies are handed out before those who got them have their turn.
 const AT_ONCE: usize = 8;
+/// While replies are handed out, commands leave when they have so many bytes: some thirty that read, or a
+/// few that write. Fewer would be more calls of the kernel; more would leave the server without work.
+const ENOUGH: usize = 2 * 1024;
+/// A command that is alone on its way is looked for so many times, for some 15 microseconds, before
+/// the driver sleeps: to wake a thread takes longer than a server next door takes to answer.
+const LOOKS: u32 = 40;
+/// After it was looked for in vain, so many commands are waited for asleep.
+const REST: u32 = 63;
 /// Room for what comes, at first and while little comes.
-const FIRST_ROOM: usize = 16 * 1024;
+const FIRST_ROOM: usize = 64 * 1024;
 /// More is given back when it is not needed.
 const MUCH_ROOM: usize = 256 * 1024;
 
@@ -183,6 +208,12 @@ struct Driver {
     end: usize,
     /// Whether all who were ready have had their turn since there was something to write.
     gave_way: bool,
+    /// Whether there may be replies that were not handed out yet.
+    more: bool,
+    /// How many looks are left for what has been sent last.
+    looks: u32,
+    /// How many commands get none.
+    rest: u32,
 }
 
 impl Future for Driver {
@@ -214,9 +245,9 @@ impl Driver {
         if written.is_ready() && self.take_out() {
             written = self.write(context)?;
         }
-        let more = self.hand_out(context)?;
+        self.more = self.hand_out(context)?;
         let mut state = self.shared.state();
-        if more || (written.is_ready() && !state.out.is_empty()) {
+        if self.more || (written.is_ready() && !state.out.is_empty()) {
             // Behind all that are ready now: they may have something to send as well.
             self.gave_way = true;
             context.waker().wake_by_ref();
@@ -226,6 +257,15 @@ impl Driver {
             return Ok(Next::Leave);
         }
         self.gave_way = false;
+        if written.is_ready() && state.waiting.len() == 1 && self.looks > 0 {
+            self.looks -= 1;
+            if self.looks == 0 {
+                self.rest = REST;
+            }
+            // After all that is ready, and after the runtime has asked for what has come.
+            let _again = pin!(yield_now()).poll(context);
+            return Ok(Next::Sleep);
+        }
         state.driver = Some(context.waker().clone());
         Ok(Next::Sleep)
     }
@@ -234,14 +274,24 @@ impl Driver {
     fn take_out(&mut self) -> bool {
         let mut state = self.shared.state();
         // Whoever is alone waits for nobody.
-        if state.out.is_empty() || !(self.gave_way || state.waiting.len() == 1) {
+        let due = match self.gave_way {
+            true => !self.more || state.out.len() >= ENOUGH,
+            false => state.waiting.len() == 1,
+        };
+        if state.out.is_empty() || !due {
             return false;
         }
+        if self.leaving.len() < self.leaving.capacity() / 4 {
+            self.leaving.shrink_to(MUCH_ROOM);
+        }
         self.leaving.clear();
-        self.leaving.shrink_to(MUCH_ROOM);
         self.left = 0;
         std::mem::swap(&mut state.out, &mut self.leaving);
         state.unsent = 0;
+        (self.looks, self.rest) = match self.rest {
+            0 => (LOOKS, 0),
+            rest => (0, rest - 1),
+        };
         true
     }
 
@@ -277,6 +327,9 @@ impl Driver {
                 if replies == AT_ONCE && !closed {
                     return Ok(true);
                 }
+                if replies == 0 {
+                    self.shared.hear();
+                }
                 replies += 1;
                 let reply = frame::read(&self.come[self.begin..self.begin + length]);
                 self.begin += length;
@@ -291,8 +344,9 @@ impl Driver {
             if !may_come {
                 return Ok(false);
             }
-            // All that is there, before what is incomplete is looked at again from its beginning.
-            while may_come && !closed {
+            // What there is room for, before what is incomplete is looked at again from its beginning.
+            self.make_room();
+            while may_come && !closed && self.end < self.come.len() {
                 match self.read(context) {
                     Poll::Pending => may_come = false,
                     Poll::Ready(read) => closed = read? == 0,
@@ -332,20 +386,20 @@ impl Driver {
         broken.map_or(Ok(()), Err)
     }
 
-    fn read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.begin == self.end {
-            (self.begin, self.end) = (0, 0);
-            if self.come.len() > MUCH_ROOM {
-                self.come.truncate(FIRST_ROOM);
-                self.come.shrink_to_fit();
-            }
-        } else if self.end == self.come.len() {
+    /// Makes room behind what has come, of which no reply is there as a whole.
+    fn make_room(&mut self) {
+        if self.begin < self.end {
             self.come.copy_within(self.begin..self.end, 0);
-            (self.begin, self.end) = (0, self.end - self.begin);
-            if self.end * 2 > self.come.len() {
-                self.come.resize(self.come.len() * 2, 0);
-            }
         }
+        (self.begin, self.end) = (0, self.end - self.begin);
+        if self.end == self.come.len() {
+            self.come.resize(2 * self.end, 0);
+        } else if self.end == 0 && self.come.len() > MUCH_ROOM {
+            self.come = vec![0; FIRST_ROOM];
+        }
+    }
+
+    fn read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut room = ReadBuf::new(&mut self.come[self.end..]);
         ready!(self.stream.as_mut().poll_read(context, &mut room))?;
         let read = room.filled().len();
@@ -355,6 +409,13 @@ impl Driver {
 }
 
 impl Shared {
+    /// A reply has come.
+    fn hear(&self) {
+        let since = self.born.elapsed().as_nanos();
+        let since = u64::try_from(since).unwrap_or(u64::MAX);
+        self.heard.store(since, Ordering::Relaxed);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

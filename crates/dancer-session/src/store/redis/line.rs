@@ -40,6 +40,14 @@ impl Line {
         matches!(self, Self::Shared(_))
     }
 
+    /// When it gave its last reply, whoever that was for; `None`: that is whose turn it is.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        match self {
+            Self::Shared(channel) => Some(channel.heard()),
+            Self::Here(_) => None,
+        }
+    }
+
     pub(super) async fn connect(
         client: &Client,
         threads: Threads,

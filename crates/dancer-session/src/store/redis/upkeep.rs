@@ -67,8 +67,6 @@ pub(super) struct Live {
     pub(super) line: Line,
     pub(super) skills: Skills,
     number: u64,
-    /// When it gave its last reply, in microseconds since the start.
-    heard: Arc<AtomicU64>,
 }
 
 /// Between two connections that are replaced for what the server says: a server that sends everybody
@@ -157,9 +155,8 @@ impl Upkeep {
     /// The server has answered over this connection.
     pub(super) fn heard(&self, live: &Live) {
         let inner = &self.0;
-        let now = inner.clock();
-        live.heard.store(now, Ordering::Relaxed);
         if inner.tracking.is_some() {
+            let now = inner.clock();
             let current = inner.current();
             // A late reply over an old connection says nothing of the one there is now.
             let there = current.live.as_ref();
@@ -177,12 +174,10 @@ impl Upkeep {
     /// all others to begin anew. What others still wait for on it reaches them if it comes.
     pub(super) fn lost(&self, live: &Live, fault: &Fault, sent: Instant) {
         let inner = &self.0;
-        if matches!(fault, Fault::Silent) && live.line.is_shared() {
-            let began = sent.saturating_duration_since(inner.started).as_micros();
-            let answers = u128::from(live.heard.load(Ordering::Relaxed)) > began;
-            if answers || sent.elapsed() < SILENCE.min(inner.timeout / 2) {
-                return;
-            }
+        if let (Fault::Silent, Some(heard)) = (fault, live.line.heard())
+            && (heard > sent || sent.elapsed() < SILENCE.min(inner.timeout / 2))
+        {
+            return;
         }
         inner.give_up(Some(live.number), fault);
     }
@@ -357,7 +352,6 @@ impl Inner {
             line,
             skills,
             number: current.made,
-            heard: Arc::new(AtomicU64::new(self.clock())),
         });
         current.circuit.connected();
         self.heard.store(self.clock(), Ordering::Release);
