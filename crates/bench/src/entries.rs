@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 pub(crate) const FIRST: u64 = 1_000_000;
 
 /// What a payload of ours has around its entries.
-const AROUND: &str = r#"{"v":1,"k":"b7mCkQ3x","c":1790000000,"w":"q83vASNFZ4k","e":}"#;
+const AROUND: &str = r#"{"k":"b7mCkQ3x","c":1790000000,"w":"q83vASNFZ4k","e":}"#;
 
 /// The entries of the `nth` session, of which we make a payload of so many bytes.
 pub(crate) fn entries(nth: usize, bytes: usize) -> Vec<(&'static str, Value)> {

@@ -224,7 +224,8 @@ async fn slides(
     }
     match flushed {
         Ok(Flushed::Stored) => true,
-        Ok(_) => session.is_current().await.unwrap_or(false),
+        // Apart, as it is large and seldom.
+        Ok(_) => Box::pin(session.is_current()).await.unwrap_or(false),
         Err(_) => false,
     }
 }

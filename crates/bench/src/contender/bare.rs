@@ -75,8 +75,8 @@ pub(crate) fn milliseconds() -> String {
 }
 
 /// Where a payload of ours has the name of its key, and where its mark.
-const NAME: std::ops::Range<usize> = 12..20;
-pub(crate) const MARK: std::ops::Range<usize> = 42..53;
+const NAME: std::ops::Range<usize> = 6..14;
+pub(crate) const MARK: std::ops::Range<usize> = 36..47;
 
 /// Whether this payload is that of this key: what the bare client checks.
 pub(crate) fn is_of(payload: &[u8], key: &[u8]) -> bool {

@@ -10,34 +10,45 @@ use tokio::runtime::Handle;
 /// the end (a client that hung up), the rest is done by a task of its own.
 ///
 /// Not yet begun, it is not done: a future that is never polled does nothing.
-pub(crate) async fn run_to_end<F>(work: F) -> F::Output
+pub(crate) fn run_to_end<F>(work: F) -> RunToEnd<F>
 where
     F: Future<Output: Send> + Send + 'static,
 {
-    let mut guard = Guard(Some(Box::pin(work)));
-    std::future::poll_fn(|context| guard.poll(context)).await
+    // Boxed at once: the caller's own future has room for the box, and not for the work as well.
+    RunToEnd {
+        work: Some(Box::pin(work)),
+        begun: false,
+    }
 }
 
-struct Guard<F: Future<Output: Send> + Send + 'static>(Option<Pin<Box<F>>>);
+/// The future of [`run_to_end`].
+pub(crate) struct RunToEnd<F: Future<Output: Send> + Send + 'static> {
+    work: Option<Pin<Box<F>>>,
+    begun: bool,
+}
 
-impl<F: Future<Output: Send> + Send + 'static> Guard<F> {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<F::Output> {
+impl<F: Future<Output: Send> + Send + 'static> Future for RunToEnd<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.begun = true;
         // Taken out while it runs: if it panics, it is not run again.
-        let Some(mut work) = self.0.take() else {
+        let Some(mut work) = self.work.take() else {
             return Poll::Pending;
         };
         let done = work.as_mut().poll(context);
         if done.is_pending() {
-            self.0 = Some(work);
+            self.work = Some(work);
         }
         done
     }
 }
 
-impl<F: Future<Output: Send> + Send + 'static> Drop for Guard<F> {
+impl<F: Future<Output: Send> + Send + 'static> Drop for RunToEnd<F> {
     fn drop(&mut self) {
+        let work = self.work.take().filter(|_| self.begun);
         // Without a runtime the process is ending, and with it every future.
-        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+        if let (Some(work), Ok(runtime)) = (work, Handle::try_current()) {
             runtime.spawn(work);
         }
     }

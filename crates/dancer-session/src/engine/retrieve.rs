@@ -59,7 +59,8 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
                     let read = Read::new(id, payload, document);
                     return Ok(engine.admit(key, read, left, now, reading));
                 }
-                match engine.date(&key, &payload, document, by).await? {
+                // Apart, as it is large and seldom.
+                match Box::pin(engine.date(&key, &payload, document, by)).await? {
                     Dated::Read(payload, document) => {
                         let read = Read::new(id, payload, document);
                         return Ok(Some(Session::stored(engine.clone(), read)));

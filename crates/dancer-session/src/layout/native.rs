@@ -1,16 +1,17 @@
 //! The native layout: a payload is one line of JSON that any tool can read.
 //!
 //! ```json
-//! {"v":1,"k":"b7mCkQ3x","c":1790000000,"w":"q83vASNFZ4k","e":{"user":"anna","visits":3}}
-//! {"v":1,"k":"b7mCkQ3x","c":1790000000,"w":"q83vASNFZ4k","o":["user:42","Firefox",1790000000,"u3Rd91xQz0pA"],"e":{}}
-//! {"v":1,"k":"b7mCkQ3x","x":1790000030,"w":"3q2-796tvu8"}
+//! {"k":"b7mCkQ3x","c":1790000000,"w":"q83vASNFZ4k","e":{"user":"anna","visits":3}}
+//! {"k":"b7mCkQ3x","c":1790000000,"w":"q83vASNFZ4k","o":["user:42","Firefox",1790000000,"u3Rd91xQz0pA"],"e":{}}
+//! {"k":"b7mCkQ3x","x":1790000030,"w":"3q2-796tvu8"}
 //! ```
 //!
-//! `v` the version of this format · `k` the first characters of the key's name, so that a payload
+//! `k` the first characters of the key's name, so that a payload
 //! is never taken for that of another session · `c` when the session was created · `x` when the
 //! stub ends (a payload has `c` and `e`, or `x`) · `w` the mark of the flush that wrote it · `o` whose
-//! session it is, what it is called in the owner's list, since when, and its handle · `e` the entries. Times in seconds since 1970. Names are short because every session pays for them in
-//! the server's memory.
+//! session it is, what it is called in the owner's list, since when, and its handle · `e` the entries.
+//! Times in seconds since 1970. Another format than this one, the first, will have its number in `v`,
+//! in front. Names are short because every session pays for them in the server's memory.
 
 use std::sync::Arc;
 
@@ -98,7 +99,7 @@ pub(super) fn decode(key: &Key, payload: &Bytes) -> Result<Content, String> {
 /// into it, or the fields in another order: whatever this leaves to [`decode`].
 fn as_written(key: &Key, payload: &Bytes) -> Option<Document> {
     let mut scan = Scan::of(payload);
-    scan.pass(b"{\"v\":1,\"k\":\"")?;
+    scan.pass(b"{\"k\":\"")?;
     scan.pass(key.fingerprint().as_str().as_bytes())?;
     scan.pass(b"\",\"c\":")?;
     let created = Moment::from_seconds(scan.whole()?);
@@ -131,6 +132,7 @@ fn unquoted(string: &[u8]) -> &[u8] {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire<'a> {
+    #[serde(default = "first")]
     v: u32,
     k: &'a str,
     c: Option<u64>,
@@ -139,6 +141,11 @@ struct Wire<'a> {
     o: Option<OwnedParts>,
     #[serde(borrow)]
     e: Option<RawEntries<'a>>,
+}
+
+/// What a payload has that says nothing of it.
+fn first() -> u32 {
+    VERSION
 }
 
 #[derive(Deserialize)]
@@ -164,7 +171,7 @@ fn newer(version: u32) -> String {
 
 fn head(key: &Key, entries: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(entries + 80);
-    out.extend_from_slice(b"{\"v\":1,\"k\":\"");
+    out.extend_from_slice(b"{\"k\":\"");
     out.extend_from_slice(key.fingerprint().as_str().as_bytes());
     out.push(b'"');
     out

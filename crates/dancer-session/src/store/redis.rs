@@ -299,7 +299,8 @@ impl Store for RedisStore {
         ttl: Duration,
         by: Instant,
     ) -> Result<Create, Error> {
-        let command = Command::new("SET", key).key(key).payload(payload);
+        let command = Command::new("SET", key).with_room_for(payload.len());
+        let command = command.key(key).payload(payload);
         let command = command.arg("PX").milliseconds(ttl).arg("NX");
         match self.change(&command, by).await? {
             Value::Okay => Ok(Create::Created),
@@ -325,6 +326,7 @@ impl Store for RedisStore {
         }
         let keys = [key];
         let reply = self.run(&self.flush, &keys, by, |command| {
+            let command = command.with_room_for(read.len() + payload.len());
             command.payload(read).payload(payload).milliseconds(ttl)
         });
         match reply.await? {

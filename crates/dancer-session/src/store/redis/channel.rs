@@ -57,8 +57,10 @@ struct State {
     unsent: usize,
     /// Not later than the first of their deadlines.
     alarm: Option<Instant>,
-    /// The driver, while it sleeps.
+    /// The driver, while it sleeps, or waits for others to have their turn.
     driver: Option<Waker>,
+    /// Whether it waits for that: what there is to write may wait with it, as long as it is little.
+    gives_way: bool,
     /// Nobody can send any more.
     abandoned: bool,
     /// Why the connection has ended.
@@ -146,7 +148,10 @@ impl Channel {
         if earlier {
             state.alarm = Some(by);
         }
-        let driver = state.driver.take();
+        let driver = match state.gives_way && state.out.len() < ENOUGH {
+            true => None,
+            false => state.driver.take(),
+        };
         drop(state);
         if earlier {
             shared.bell.notify_one();
@@ -247,10 +252,19 @@ impl Driver {
         }
         self.more = self.hand_out(context)?;
         let mut state = self.shared.state();
-        if self.more || (written.is_ready() && !state.out.is_empty()) {
-            // Behind all that are ready now: they may have something to send as well.
+        state.gives_way = false;
+        if self.more {
+            // Behind those who have got something.
             self.gave_way = true;
             context.waker().wake_by_ref();
+            return Ok(Next::Sleep);
+        }
+        if written.is_ready() && !state.out.is_empty() {
+            // Behind all that are ready now: they may have something to send as well.
+            self.gave_way = true;
+            state.gives_way = true;
+            state.driver = Some(context.waker().clone());
+            let _again = pin!(yield_now()).poll(context);
             return Ok(Next::Sleep);
         }
         if state.abandoned {
@@ -274,9 +288,9 @@ impl Driver {
     fn take_out(&mut self) -> bool {
         let mut state = self.shared.state();
         // Whoever is alone waits for nobody.
-        let due = match self.gave_way {
-            true => !self.more || state.out.len() >= ENOUGH,
-            false => state.waiting.len() == 1,
+        let due = match self.gave_way && !self.more {
+            true => true,
+            false => state.waiting.len() == 1 || state.out.len() >= ENOUGH,
         };
         if state.out.is_empty() || !due {
             return false;

@@ -43,8 +43,8 @@ impl<'k> Command<'k> {
 
     /// A command that logs and errors call otherwise than the server does.
     pub(super) fn shown_as(name: &'static str, word: &'static str, key: &'k Key) -> Self {
-        // Enough for the flush of a small session: growing costs more than room that is not needed.
-        let mut wire = Vec::with_capacity(1024);
+        // Enough for what carries no payload.
+        let mut wire = Vec::with_capacity(128);
         wire.extend_from_slice(&[0; GAP]);
         let command = Self {
             name,
@@ -64,6 +64,13 @@ impl<'k> Command<'k> {
             *slot = Some(key);
         }
         self.push(key.as_str().as_bytes(), Kind::Key)
+    }
+
+    /// Makes room for payloads of so many bytes together, and what stands around them: growing costs
+    /// more.
+    pub(super) fn with_room_for(mut self, payloads: usize) -> Self {
+        self.wire.reserve_exact(payloads + 128);
+        self
     }
 
     /// An argument that only its length is told of.

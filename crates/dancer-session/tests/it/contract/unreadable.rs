@@ -75,7 +75,7 @@ async fn r37_other_versions_layouts_and_sizes_are_named(kind: Kind) {
     let max = bench.engine.settings().max_size;
     let table: &[(Vec<u8>, &str)] = &[
         (
-            stored.payload.replace("\"v\":1", "\"v\":2").into(),
+            stored.payload.replacen('{', "{\"v\":2,", 1).into(),
             "another version (format 2",
         ),
         (

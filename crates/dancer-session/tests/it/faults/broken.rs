@@ -58,8 +58,8 @@ impl Broken {
         let mut last = self.last.lock().unwrap();
         let before = last.replace(payload.clone()).unwrap_or(payload);
         let text = String::from_utf8(before.to_vec()).unwrap();
-        // {"v":1,"k":"xxxxxxxx",…
-        let bound = format!("{}{}{}", &text[..12], key.fingerprint(), &text[20..]);
+        // {"k":"xxxxxxxx",…
+        let bound = format!("{}{}{}", &text[..6], key.fingerprint(), &text[14..]);
         bound.into_bytes().into()
     }
 }
