@@ -7,6 +7,8 @@ mod circuit;
 mod command;
 mod fault;
 mod frame;
+mod here;
+mod incoming;
 mod line;
 mod link;
 mod names;
@@ -16,6 +18,7 @@ mod stream;
 mod telling;
 mod tracking;
 mod upkeep;
+mod wire;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -22,7 +22,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout_at;
 
 use super::fault::Fault;
-use super::frame;
+use super::incoming::Incoming;
 use super::stream::Stream;
 
 /// A connection. Clones are the same one; it ends with the last of them.
@@ -81,9 +81,7 @@ impl Channel {
             leaving: Vec::new(),
             left: 0,
             unflushed: false,
-            come: vec![0; FIRST_ROOM],
-            begin: 0,
-            end: 0,
+            come: Incoming::new(),
             gave_way: false,
         };
         tokio::spawn(driver);
@@ -162,9 +160,7 @@ pub(super) trait Listener: Send {
 /// So many replies are handed out before those who got them have their turn. More would be a little
 /// better for who only reads, and leave the server idle where a command takes it long.
 const AT_ONCE: usize = 8;
-/// Room for what comes, at first and while little comes.
-const FIRST_ROOM: usize = 16 * 1024;
-/// More is given back when it is not needed.
+/// More room for what leaves is given back when it is not needed.
 const MUCH_ROOM: usize = 256 * 1024;
 
 /// Writes and reads, until the connection ends or nobody has it any more.
@@ -177,10 +173,7 @@ struct Driver {
     left: usize,
     /// Whether TLS may still hold some of what has left.
     unflushed: bool,
-    /// What has come and was not handed out yet: from `begin` to `end`.
-    come: Vec<u8>,
-    begin: usize,
-    end: usize,
+    come: Incoming,
     /// Whether all who were ready have had their turn since there was something to write.
     gave_way: bool,
 }
@@ -272,14 +265,13 @@ impl Driver {
     fn hand_out(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
         let (mut replies, mut may_come, mut closed) = (0, true, false);
         loop {
-            while let Some(length) = self.next_length()? {
+            while let Some(length) = self.come.next_length().map_err(io::Error::other)? {
                 // Of a connection that has been closed, what has come whole is handed out at once.
                 if replies == AT_ONCE && !closed {
                     return Ok(true);
                 }
                 replies += 1;
-                let reply = frame::read(&self.come[self.begin..self.begin + length]);
-                self.begin += length;
+                let reply = self.come.take(length);
                 self.give(reply.map_err(|error| Fault::Broken(error.to_string())))?;
             }
             if closed {
@@ -299,10 +291,6 @@ impl Driver {
                 }
             }
         }
-    }
-
-    fn next_length(&self) -> io::Result<Option<usize>> {
-        frame::length(&self.come[self.begin..self.end]).map_err(io::Error::other)
     }
 
     fn give(&mut self, reply: Reply) -> io::Result<()> {
@@ -333,23 +321,10 @@ impl Driver {
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.begin == self.end {
-            (self.begin, self.end) = (0, 0);
-            if self.come.len() > MUCH_ROOM {
-                self.come.truncate(FIRST_ROOM);
-                self.come.shrink_to_fit();
-            }
-        } else if self.end == self.come.len() {
-            self.come.copy_within(self.begin..self.end, 0);
-            (self.begin, self.end) = (0, self.end - self.begin);
-            if self.end * 2 > self.come.len() {
-                self.come.resize(self.come.len() * 2, 0);
-            }
-        }
-        let mut room = ReadBuf::new(&mut self.come[self.end..]);
+        let mut room = ReadBuf::new(self.come.room());
         ready!(self.stream.as_mut().poll_read(context, &mut room))?;
         let read = room.filled().len();
-        self.end += read;
+        self.come.filled(read);
         Poll::Ready(Ok(read))
     }
 }

@@ -1,0 +1,68 @@
+//! What has come from a server and was not handed out yet. Where a reply ends in it, [`frame`] knows.
+
+use redis::{RedisResult, Value};
+
+use super::frame;
+
+/// Room for what comes, at first and while little comes.
+const FIRST_ROOM: usize = 16 * 1024;
+/// More is given back when it is not needed.
+const MUCH_ROOM: usize = 256 * 1024;
+
+/// Bytes that have come.
+pub(super) struct Incoming {
+    bytes: Vec<u8>,
+    /// What was not handed out yet goes from here …
+    begin: usize,
+    /// … to here.
+    end: usize,
+}
+
+impl Incoming {
+    pub(super) fn new() -> Self {
+        Self {
+            bytes: vec![0; FIRST_ROOM],
+            begin: 0,
+            end: 0,
+        }
+    }
+
+    /// Whether all that has come was handed out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.begin == self.end
+    }
+
+    /// The length of the next reply; `None` while it is not there as a whole.
+    pub(super) fn next_length(&self) -> RedisResult<Option<usize>> {
+        frame::length(&self.bytes[self.begin..self.end])
+    }
+
+    /// The next reply, which has this length.
+    pub(super) fn take(&mut self, length: usize) -> RedisResult<Value> {
+        let reply = frame::read(&self.bytes[self.begin..self.begin + length]);
+        self.begin += length;
+        reply
+    }
+
+    /// Room for more, of which [`filled`](Self::filled) says how much of it was used.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        if self.is_empty() {
+            (self.begin, self.end) = (0, 0);
+            if self.bytes.len() > MUCH_ROOM {
+                self.bytes.truncate(FIRST_ROOM);
+                self.bytes.shrink_to_fit();
+            }
+        } else if self.end == self.bytes.len() {
+            self.bytes.copy_within(self.begin..self.end, 0);
+            (self.begin, self.end) = (0, self.end - self.begin);
+            if self.end * 2 > self.bytes.len() {
+                self.bytes.resize(self.bytes.len() * 2, 0);
+            }
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    pub(super) fn filled(&mut self, count: usize) {
+        self.end += count;
+    }
+}
