@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 
 use redis::{ConnectionAddr, ErrorKind, RedisResult};
 use rustls::{ClientConnection, StreamOwned};
-use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::stream;
@@ -39,17 +38,20 @@ pub(super) struct Wire {
     looks: Looks,
 }
 
+/// Those of the standard library: a server that has gone is an error to them, and never a signal, which
+/// would end a program in Perl.
 enum Stream {
-    Plain(Socket),
-    Tls(Box<StreamOwned<ClientConnection, Socket>>),
+    Unix(UnixStream),
+    Tcp(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 impl Wire {
     /// Connects; looking up the name of a host takes as long as it takes.
     pub(super) fn open(addr: &ConnectionAddr, by: Instant) -> RedisResult<Self> {
         let stream = match addr {
-            ConnectionAddr::Unix(path) => Stream::Plain(UnixStream::connect(path)?.into()),
-            ConnectionAddr::Tcp(host, port) => Stream::Plain(tcp(host, *port, by)?),
+            ConnectionAddr::Unix(path) => Stream::Unix(UnixStream::connect(path)?),
+            ConnectionAddr::Tcp(host, port) => Stream::Tcp(tcp(host, *port, by)?),
             ConnectionAddr::TcpTls { host, port, .. } => {
                 let (name, trusted) = stream::tls(host)?;
                 let socket = tcp(host, *port, by)?;
@@ -116,7 +118,7 @@ impl Wire {
             }
         }
         match self.stream {
-            Stream::Plain(_) => Ok(()),
+            Stream::Unix(_) | Stream::Tcp(_) => Ok(()),
             // Of what it has taken it may have kept some.
             Stream::Tls(_) => self.if_possible_at_once(by, |stream| stream.both().flush()),
         }
@@ -159,9 +161,7 @@ impl Wire {
     fn be_patient(&mut self, by: Instant) -> io::Result<()> {
         let left = left(by)?;
         if left < self.patience * 7 / 8 || left > self.patience * 9 / 8 {
-            let socket = self.stream.socket();
-            socket.set_read_timeout(Some(left))?;
-            socket.set_write_timeout(Some(left))?;
+            self.stream.set_patience(left)?;
             self.patience = left;
         }
         Ok(())
@@ -169,7 +169,7 @@ impl Wire {
 
     fn let_sleep(&mut self, sleeps: bool) -> io::Result<()> {
         if self.sleeps != sleeps {
-            self.stream.socket().set_nonblocking(!sleeps)?;
+            self.stream.let_sleep(sleeps)?;
             self.sleeps = sleeps;
         }
         Ok(())
@@ -177,14 +177,14 @@ impl Wire {
 }
 
 /// Connects to the first of a name's addresses that answers.
-fn tcp(host: &str, port: u16, by: Instant) -> io::Result<Socket> {
+fn tcp(host: &str, port: u16, by: Instant) -> io::Result<TcpStream> {
     let mut last = None;
     for address in (host, port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, left(by)?) {
             Ok(stream) => {
                 // Each command leaves as soon as it is there.
                 stream.set_nodelay(true)?;
-                return Ok(stream.into());
+                return Ok(stream);
             }
             Err(error) => last = Some(error),
         }
@@ -198,15 +198,31 @@ impl<S: Read + Write> ReadWrite for S {}
 impl Stream {
     fn both(&mut self) -> &mut dyn ReadWrite {
         match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(tls) => tls,
+            Self::Unix(stream) => stream,
+            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream,
         }
     }
 
-    fn socket(&self) -> &Socket {
+    fn set_patience(&self, time: Duration) -> io::Result<()> {
+        let time = Some(time);
+        let tcp = match self {
+            Self::Unix(stream) => {
+                stream.set_read_timeout(time)?;
+                return stream.set_write_timeout(time);
+            }
+            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream.get_ref(),
+        };
+        tcp.set_read_timeout(time)?;
+        tcp.set_write_timeout(time)
+    }
+
+    fn let_sleep(&self, sleeps: bool) -> io::Result<()> {
         match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(tls) => tls.get_ref(),
+            Self::Unix(stream) => stream.set_nonblocking(!sleeps),
+            Self::Tcp(stream) => stream.set_nonblocking(!sleeps),
+            Self::Tls(stream) => stream.get_ref().set_nonblocking(!sleeps),
         }
     }
 }
@@ -291,7 +307,7 @@ impl AsyncWrite for AsIfAsync {
 #[cfg(test)]
 impl From<UnixStream> for Wire {
     fn from(stream: UnixStream) -> Self {
-        Self::over(Stream::Plain(stream.into()))
+        Self::over(Stream::Unix(stream))
     }
 }
 
