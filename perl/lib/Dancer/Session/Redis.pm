@@ -282,8 +282,8 @@ sub _try {
         my $frozen = _freeze($self, $class);
         ($outcome, $id, $payload, $shown, @names) =
             $is eq 'new'
-            ? $engine->call('create', _id_of($self), $frozen)
-            : $engine->call('flush', _id_of($self), $hand->{payload} // '', $frozen, $how, @name);
+            ? $engine->call('create', $hand->{id}, $frozen)
+            : $engine->call('flush', $hand->{id} // _id_of($self), $hand->{payload} // '', $frozen, $how, @name);
         last if $outcome ne 'whole';
         $WHOLE{$class} = 1;
     }
@@ -294,7 +294,9 @@ sub _try {
     }
     # The hash may be locked.
     $self->{id} = $id if ($self->{id} // '') ne $id;
-    @$hand{qw(is id payload warned flushed)} = ('stored', $id, $payload, 0, 1);
+    $hand->{payload} = $payload;
+    # All else is so already, mostly.
+    @$hand{qw(is id warned flushed)} = ('stored', $id, 0, 1) if $outcome ne 'stored' || !$hand->{flushed};
     $self->_take_over(_thaw($shown, $payload), @names) if @names;
     return $outcome;
 }

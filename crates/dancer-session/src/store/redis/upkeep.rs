@@ -157,7 +157,17 @@ impl Upkeep {
     /// The server has answered over this connection.
     pub(super) fn heard(&self, live: &Live) {
         let inner = &self.0;
-        let now = inner.clock();
+        // Where each waits for its own reply, nobody asks for when there was one.
+        if live.line.is_shared() {
+            self.heard_at(live, inner.clock());
+        }
+        if inner.troubled.load(Ordering::Relaxed) {
+            inner.recovered(live);
+        }
+    }
+
+    fn heard_at(&self, live: &Live, now: u64) {
+        let inner = &self.0;
         live.heard.store(now, Ordering::Relaxed);
         if inner.tracking.is_some() {
             let current = inner.current();
@@ -166,9 +176,6 @@ impl Upkeep {
             if there.is_some_and(|there| there.number == live.number) {
                 inner.heard.store(now, Ordering::Release);
             }
-        }
-        if inner.troubled.load(Ordering::Relaxed) {
-            inner.recovered(live);
         }
     }
 

@@ -130,7 +130,7 @@ impl Wire {
         mut call: impl FnMut(&mut Stream) -> io::Result<T>,
     ) -> io::Result<T> {
         if !self.sleeps {
-            left(by)?;
+            // Whether it is too late already, who reads the reply finds out.
             match call(&mut self.stream) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.let_sleep(true)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => self.let_sleep(true)?,
