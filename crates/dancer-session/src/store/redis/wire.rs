@@ -23,9 +23,11 @@ use super::stream;
 
 /// For so long a reply is looked for: what being woken would cost.
 const MOMENT: Duration = Duration::from_micros(20);
-/// After so many looks in vain …
-const ENOUGH: u32 = 3;
-/// … so many replies are waited for in sleep.
+/// What a look in vain costs, in those that it takes to be worth that.
+const IN_VAIN: u32 = 3;
+/// After three in a row there is no more of it.
+const MOST_CREDIT: u32 = 3 * IN_VAIN;
+/// Then so many replies are waited for in sleep, before the next look.
 const REST: u32 = 64;
 
 /// A connection's bytes.
@@ -228,12 +230,22 @@ impl Stream {
 }
 
 /// Whether it is worth while to look for a reply before going to sleep.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Looks {
-    /// How many were in vain since one was not.
-    vain: u32,
+    /// Grows with each look that found a reply, and shrinks with each in vain, which costs more than
+    /// that has spared.
+    credit: u32,
     /// For how many replies nobody looks.
     rest: u32,
+}
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self {
+            credit: MOST_CREDIT,
+            rest: 0,
+        }
+    }
 }
 
 impl Looks {
@@ -243,11 +255,11 @@ impl Looks {
     }
 
     fn learn(&mut self, found: bool) {
-        match found {
-            true => self.vain = 0,
-            false => self.vain = self.vain.saturating_add(1),
-        }
-        if self.vain >= ENOUGH {
+        self.credit = match found {
+            true => MOST_CREDIT.min(self.credit + 1),
+            false => self.credit.saturating_sub(IN_VAIN),
+        };
+        if self.credit == 0 {
             self.rest = REST;
         }
     }
@@ -332,8 +344,9 @@ mod tests {
     fn who_looks_in_vain_looks_seldom_until_it_is_worth_while() {
         assert_eq!(looked_for(200, |_| true).len(), 200);
         assert_eq!(looked_for(200, |_| false), [0, 1, 2, 66, 130, 194]);
-        // One that is late now and then is no reason to stop.
-        assert_eq!(looked_for(200, |reply| reply % 3 == 0).len(), 200);
+        // One that is late now and then is no reason to stop, but every second one is.
+        assert_eq!(looked_for(200, |reply| reply % 5 > 0).len(), 200);
+        assert!(looked_for(200, |reply| reply % 2 > 0).len() < 20);
         // And when the server has come nearer, all are looked for again.
         let nearer = looked_for(100, |reply| reply >= 10);
         assert_eq!(nearer[..4], [0, 1, 2, 66]);
