@@ -369,6 +369,17 @@ impl Session {
         self.shared.hand().read().map(|read| read.payload.clone())
     }
 
+    /// Whether this is, as it is now, what [`SessionEngine::resume`] would make of these: then it need
+    /// not be decoded again.
+    pub fn is_resumed_by(&self, id: &str, payload: &[u8]) -> bool {
+        let hand = self.shared.hand();
+        let read = hand.read().filter(|_| hand.is_flushed());
+        read.is_some_and(|read| {
+            // One that Perl has made counts from the moment when it is resumed.
+            read.document.dated && read.id.as_str() == id && read.payload == payload
+        })
+    }
+
     /// Whether any variable in it is tied to an object, which Perl would call when it thaws it.
     pub fn has_tied(&self) -> bool {
         match self.shared.hand().entries() {

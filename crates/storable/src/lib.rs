@@ -75,6 +75,7 @@
 //! as they were. In network order, numbers of native order become what Perl makes of them there:
 //! strings where they have no room.
 
+mod assemble;
 mod de;
 mod decode;
 mod document;
@@ -89,6 +90,7 @@ mod text;
 mod value;
 mod wire;
 
+pub use assemble::assemble;
 pub use de::from_slice;
 pub use document::{Document, NodeId};
 pub use error::Error;

@@ -38,7 +38,7 @@ impl Limits {
     /// `_` and `:`.
     pub const CLASS_NAME: usize = 255;
 
-    const CEILING: Self = Self {
+    pub(crate) const CEILING: Self = Self {
         size: 16 << 20,
         depth: 250,
         nodes: 1_000_000,

@@ -782,6 +782,11 @@ impl<'a> Writer<'a> {
         self.out.extend_from_slice(key.name.of(self.text));
     }
 
+    /// Items that were read, in the same order of bytes.
+    pub(crate) fn as_read(&mut self, items: &[u8]) {
+        self.out.extend_from_slice(items);
+    }
+
     fn bless(&mut self, class: Class) {
         let number = match class {
             Class::New(name) => {

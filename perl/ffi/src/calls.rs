@@ -1,7 +1,9 @@
 //! The calls of `Dancer::Session::Redis`, each as the engine's.
 //!
-//! Nothing is kept here between two calls but engines: of a session Perl keeps the payload that was
-//! read or stored last, and gives it back with what it has made of it.
+//! Nothing is kept here between two calls that would have to be given back: of a session Perl keeps the
+//! payload that was read or stored last, and gives it back with what it has made of it.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use dancer_session::{
@@ -9,7 +11,7 @@ use dancer_session::{
 };
 
 use crate::commands;
-use crate::engines::{self, Tied};
+use crate::engines::{self, Live, Tied};
 use crate::message::{Failure, Parts, Reply};
 use crate::owners;
 use crate::settings;
@@ -27,9 +29,9 @@ fn carry_out(mut parts: Parts<'_>) -> Result<Reply, Failure> {
     let live = engines::live(parts.text()?)?;
     live.run(async |engine| match name {
         "id" => Ok(Reply::new("id").with(engine.new_id()?.as_str())),
-        "create" => create(engine, live.tied, parts).await,
-        "retrieve" => retrieve(engine, live.tied, parts).await,
-        "flush" => flush(engine, live.tied, parts).await,
+        "create" => create(engine, &live, parts).await,
+        "retrieve" => retrieve(engine, &live, parts).await,
+        "flush" => flush(engine, &live, parts).await,
         "destroy" => destroy(engine, parts).await,
         "owner" => owners::owner(engine, parts).await,
         "sessions_of" => owners::list(engine, parts).await,
@@ -62,16 +64,24 @@ fn open(mut parts: Parts<'_>) -> Result<Reply, Failure> {
     Ok(warnings.iter().fold(reply, Reply::with))
 }
 
-/// An id that a session has had since it was made, and the session: its id now, and its payload.
+/// An id that a session has had since it was made, and the session: its id now, and its payload; or
+/// `whole`, if the session has to be frozen as a whole.
 async fn create(
     engine: &SessionEngine,
-    tied: Tied,
+    live: &Live,
     mut parts: Parts<'_>,
 ) -> Result<Reply, Failure> {
     let session = engine.begin(parts.text()?)?;
-    adopt(&session, tied, parts.bytes()?, None)?;
+    let Some(frozen) = object_of(parts.bytes()?) else {
+        return Ok(Reply::new("whole"));
+    };
+    adopt(&session, live.tied, &frozen, None)?;
     match flushed(&session).await? {
-        Flushed::Created => Ok(stored("created", &session)),
+        Flushed::Created => {
+            let reply = stored("created", &session);
+            live.keep(session);
+            Ok(reply)
+        }
         other => Err(Failure::refused(format!("a new session became {other:?}"))),
     }
 }
@@ -79,7 +89,7 @@ async fn create(
 /// An id: `missing`, `ended`, `unread`, or the payload, and what Perl thaws if that is not the same.
 async fn retrieve(
     engine: &SessionEngine,
-    tied: Tied,
+    live: &Live,
     mut parts: Parts<'_>,
 ) -> Result<Reply, Failure> {
     let goes_on = engine.settings().on_unavailable == OnUnavailable::ReadOnly;
@@ -94,7 +104,8 @@ async fn retrieve(
     if session.is_ended() {
         return Ok(Reply::new("ended"));
     }
-    let reply = shown(stored("stored", &session), &session, tied);
+    let reply = shown(stored("stored", &session), &session, live.tied);
+    live.keep(session);
     match quietly {
         true => Ok(reply.unwrap_or_else(|_| Reply::new("missing"))),
         false => reply,
@@ -105,19 +116,33 @@ const TIED: &str = "the session has a tied variable, whose class would be called
                     set redis_session.allow_tied";
 
 /// An id, the payload that was read (empty: none), the session as it is now, how, for `exactly` the
-/// name of an entry, and for `owner` a name and a description. What became of it; its id and payload; what Perl thaws, and the names of
-/// the entries that it has to take over from that.
-async fn flush(engine: &SessionEngine, tied: Tied, mut parts: Parts<'_>) -> Result<Reply, Failure> {
-    let (id, payload, frozen) = (parts.text()?, parts.bytes()?, parts.bytes()?);
+/// name of an entry, and for `owner` a name and a description. What became of it (`whole`: nothing, the
+/// session has to be frozen as a whole); its id and payload; what Perl thaws, and the names of the
+/// entries that it has to take over from that.
+async fn flush(
+    engine: &SessionEngine,
+    live: &Live,
+    mut parts: Parts<'_>,
+) -> Result<Reply, Failure> {
+    let tied = live.tied;
+    let (id, payload) = (parts.text()?, parts.bytes()?);
+    let Some(frozen) = object_of(parts.bytes()?) else {
+        return Ok(Reply::new("whole"));
+    };
     let how = parts.text()?;
     let exactly = match how {
         "exactly" => Some(parts.text()?),
         _ => None,
     };
-    let Some(session) = in_hand(engine, id, payload).await? else {
+    let kept = live.take(id, payload);
+    let session = match kept {
+        Some(kept) => Some(kept),
+        None => in_hand(engine, id, payload).await?,
+    };
+    let Some(session) = session else {
         return Ok(Reply::new("ended"));
     };
-    let adopted = adopt(&session, tied, frozen, exactly)?;
+    let adopted = adopt(&session, tied, &frozen, exactly)?;
     if how == "changed" && adopted.is_unchanged() {
         session.discard();
         return Ok(Reply::new("unchanged"));
@@ -141,11 +166,14 @@ async fn flush(engine: &SessionEngine, tied: Tied, mut parts: Parts<'_>) -> Resu
         true => adopted.overtaken(&session)?,
         false => Vec::new(),
     };
-    if overtaken.is_empty() {
-        return Ok(reply);
-    }
-    let reply = shown(reply, &session, tied)?;
-    Ok(overtaken.iter().fold(reply, Reply::with))
+    let reply = match overtaken.is_empty() {
+        true => reply,
+        false => overtaken
+            .iter()
+            .fold(shown(reply, &session, tied)?, Reply::with),
+    };
+    live.keep(session);
+    Ok(reply)
 }
 
 /// Another request has changed the entry that a new value was made from: nothing is stored, and
@@ -193,6 +221,24 @@ pub(crate) async fn in_hand(
     }
     let found = engine.retrieve(id).await?;
     Ok(found.filter(|session| !session.is_ended()))
+}
+
+/// The session that Perl has frozen, as an object or as its parts; `None` if these are not enough.
+fn object_of(frozen: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if let Some(object) = storable::assemble(frozen) {
+        return Some(Cow::Owned(object));
+    }
+    // Whatever else is wrong is told to who adopts it.
+    let limits = storable::Limits {
+        size: usize::MAX,
+        nodes: usize::MAX,
+        ..storable::Limits::default()
+    };
+    let parts = match storable::Document::decode_with(frozen, limits) {
+        Ok(document) => matches!(document.root().kind(), storable::Kind::Array(_)),
+        Err(_) => false,
+    };
+    (!parts).then_some(Cow::Borrowed(frozen))
 }
 
 fn adopt(

@@ -11,7 +11,7 @@ use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use dancer_session::{Error, SessionEngine, Settings};
+use dancer_session::{Error, Session, SessionEngine, Settings};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task;
 use tracing::dispatcher::{self, Dispatch};
@@ -41,6 +41,9 @@ pub(crate) struct Live {
     pub(crate) tied: Tied,
     /// Who shows the engine's events, with `debug`.
     events: Option<Dispatch>,
+    /// The session that was read or stored last: mostly it is the next that Perl flushes, and then its
+    /// payload need not be decoded again.
+    last: Mutex<Option<Session>>,
 }
 
 impl Live {
@@ -57,7 +60,24 @@ impl Live {
             process: process::id(),
             tied,
             events: settings.debug.then(on_stderr),
+            last: Mutex::new(None),
         })
+    }
+
+    /// Remembers a session, until the next one comes. Not a large one: it may be long until then.
+    pub(crate) fn keep(&self, session: Session) {
+        let size = session.payload().map_or(0, |payload| payload.len());
+        *self.last() = (size <= SMALL).then_some(session);
+    }
+
+    /// The session that was remembered, if it is what Perl has.
+    pub(crate) fn take(&self, id: &str, payload: &[u8]) -> Option<Session> {
+        self.last()
+            .take_if(|session| session.is_resumed_by(id, payload))
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Session>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does something with the engine. What it has sent without waiting for an answer has left the
@@ -84,6 +104,9 @@ impl Live {
         }
     }
 }
+
+/// A session of so many bytes is remembered.
+const SMALL: usize = 64 * 1024;
 
 /// So many tasks may wait for the next call: to let them run is a call of the kernel.
 const FEW: usize = 8;

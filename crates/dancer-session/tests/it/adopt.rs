@@ -79,6 +79,32 @@ async fn r02_no_session_is_begun_under_what_a_client_may_have_made_up() {
 }
 
 #[tokio::test]
+async fn a_session_in_hand_is_told_from_what_its_payload_resumes() {
+    for kind in KINDS {
+        let bench = Bench::new(kind).await;
+        let session = bench.session(&[("n", 1)]).await;
+        let (id, read) = (id(&session), session.payload().unwrap());
+        assert!(session.is_resumed_by(&id, &read));
+        assert!(!session.is_resumed_by("XXX", &read));
+        assert!(!session.is_resumed_by(&id, &read[1..]));
+        session.set("n", 2).unwrap();
+        assert!(!session.is_resumed_by(&id, &read), "with a change");
+        assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+        assert!(!session.is_resumed_by(&id, &read), "that was before");
+        let stored = session.payload().unwrap();
+        assert!(session.is_resumed_by(&id, &stored));
+        session.renew();
+        assert!(!session.is_resumed_by(&id, &stored), "with a renew");
+        session.discard();
+        assert!(session.is_resumed_by(&id, &stored));
+        session.destroy();
+        assert!(!session.is_resumed_by(&id, &stored));
+        assert_eq!(session.flush().await.unwrap(), Flushed::Destroyed);
+        assert!(!session.is_resumed_by(&id, &stored));
+    }
+}
+
+#[tokio::test]
 async fn a_payload_resumes_only_its_own_session() {
     for kind in KINDS {
         let bench = Bench::new(kind).await;

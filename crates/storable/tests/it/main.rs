@@ -10,6 +10,7 @@
 mod adding;
 mod again;
 mod agreement;
+mod assemble;
 mod changes;
 mod conversions;
 mod damage;

@@ -30,6 +30,7 @@ perl_tests! {
     faults
     flush
     fork
+    frozen
     lazy
     owners
     redis

@@ -38,6 +38,9 @@ fieldhash my %HAND;
 # The engines by class and settings, in whatever order these are.
 my %ENGINES;
 
+# Classes whose sessions have had objects in them.
+my %WHOLE;
+
 # What such a session may be, when nothing is stored any more.
 my %OVER = (ended => 1, destroyed => 1);
 
@@ -267,20 +270,22 @@ sub _try {
     my $hand = $HAND{$self} || $self->_hand;
     my $is   = $hand->{is};
     return 'ended' if $OVER{$is};
-    $self->_refuse_unread;
+    $self->_refuse_unread if $is eq 'unread';
     Carp::carp('this session was neither created nor retrieved here (a copy?): it is stored over '
         . 'what another request may have changed, if it still exists')
         if $is eq 'unknown';
     my $engine = _engine($self);
-    my $frozen = _freeze($self, $hand->{class});
+    my $class  = $hand->{class} // ref $self;
     my ($outcome, $id, $payload, $shown, @names);
-    if ($is eq 'new') {
-        ($outcome, $id, $payload) = $engine->call('create', _id_of($self), $frozen);
-    }
-    else {
-        utf8::encode($_) for @name;
+    utf8::encode($_) for @name;
+    while (1) {
+        my $frozen = _freeze($self, $class);
         ($outcome, $id, $payload, $shown, @names) =
-            $engine->call('flush', _id_of($self), $hand->{payload} // '', $frozen, $how, @name);
+            $is eq 'new'
+            ? $engine->call('create', $hand->{id}, $frozen)
+            : $engine->call('flush', $hand->{id} // _id_of($self), $hand->{payload} // '', $frozen, $how, @name);
+        last if $outcome ne 'whole';
+        $WHOLE{$class} = 1;
     }
     return $outcome if $outcome eq 'unchanged' || $outcome eq 'too many';
     if ($outcome eq 'ended') {
@@ -289,7 +294,9 @@ sub _try {
     }
     # The hash may be locked.
     $self->{id} = $id if ($self->{id} // '') ne $id;
-    @$hand{qw(is id payload warned flushed)} = ('stored', $id, $payload, 0, 1);
+    $hand->{payload} = $payload;
+    # All else is so already, mostly.
+    @$hand{qw(is id warned flushed)} = ('stored', $id, 0, 1) if $outcome ne 'stored' || !$hand->{flushed};
     $self->_take_over(_thaw($shown, $payload), @names) if @names;
     return $outcome;
 }
@@ -303,17 +310,35 @@ sub _refuse_unread {
     return;
 }
 
-# As the class that it was read as, if that is another one.
+# As an object of this class.  Storable makes a table for thousands of classes
+# each time that it freezes an object, which takes longer than all the rest.  So
+# the engine makes the object of its parts, unless there are objects in it.
 sub _freeze {
     my ($self, $class) = @_;
-    my $ours = ref $self;
-    bless $self, $class if defined $class;
     local $@;
+    # Only a whole hash knows what is not in its values.
+    my $whole = $WHOLE{$class} || tied %$self || Internals::SvREADONLY(%$self) || $Storable::canonical
+        || $class->can('STORABLE_freeze');
     # What Storable's `freeze` does, but without a second `eval`.
+    my $frozen =
+        $whole
+        ? _freeze_whole($self, $class)
+        : eval { _freeze_list(values %$self, keys %$self, $class) };
+    return $frozen // Carp::croak(_fault('refused', "the session can't be frozen", $@));
+}
+
+# In @_ the values are themselves; in another list they would be copies.
+sub _freeze_list { return Storable::mstore(\@_) }
+
+sub _freeze_whole {
+    my ($self, $class) = @_;
+    my $ours = ref $self;
+    bless $self, $class if $class ne $ours;
     my $frozen = eval { Storable::mstore($self) };
     my $reason = $@;
-    bless $self, $ours if defined $class;
-    return $frozen // Carp::croak(_fault('refused', "the session can't be frozen", $reason));
+    bless $self, $ours if $class ne $ours;
+    $@ = $reason;        ## no critic: for who has called
+    return $frozen;
 }
 
 # What is known of it.

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +24,8 @@ use tokio::task::yield_now;
 use tokio::time::timeout_at;
 
 use super::fault::Fault;
-use super::frame;
+use super::incoming::Incoming;
+use super::looks::Looks;
 use super::stream::Stream;
 
 /// A connection. Clones are the same one; it ends with the last of them.
@@ -45,6 +46,8 @@ struct Shared {
     heard: AtomicU64,
     /// Told when the alarm is earlier than it was, and at the end.
     bell: Notify,
+    /// Told when the driver gives way, and at the end.
+    turn: Notify,
 }
 
 #[derive(Default)]
@@ -84,6 +87,7 @@ impl Channel {
             born: Instant::now(),
             heard: AtomicU64::new(0),
             bell: Notify::new(),
+            turn: Notify::new(),
         });
         let driver = Driver {
             stream,
@@ -92,16 +96,15 @@ impl Channel {
             leaving: Vec::new(),
             left: 0,
             unflushed: false,
-            come: vec![0; FIRST_ROOM],
-            begin: 0,
-            end: 0,
+            come: Incoming::new(),
             gave_way: false,
             more: false,
-            looks: 0,
-            rest: 0,
+            looks: Looks::default(),
+            looking: 0,
         };
         tokio::spawn(driver);
         tokio::spawn(Arc::clone(&shared).keep_time());
+        tokio::spawn(Arc::clone(&shared).give_turns());
         let runtime = Handle::current().id();
         Self(Arc::new(Sender { shared, runtime }))
     }
@@ -170,6 +173,7 @@ impl Drop for Sender {
         let driver = state.driver.take();
         drop(state);
         self.shared.bell.notify_one();
+        self.shared.turn.notify_one();
         if let Some(driver) = driver {
             driver.wake();
         }
@@ -190,11 +194,7 @@ const ENOUGH: usize = 2 * 1024;
 /// A command that is alone on its way is looked for so many times, for some 15 microseconds, before
 /// the driver sleeps: to wake a thread takes longer than a server next door takes to answer.
 const LOOKS: u32 = 40;
-/// After it was looked for in vain, so many commands are waited for asleep.
-const REST: u32 = 63;
-/// Room for what comes, at first and while little comes.
-const FIRST_ROOM: usize = 64 * 1024;
-/// More is given back when it is not needed.
+/// More room for what leaves is given back when it is not needed.
 const MUCH_ROOM: usize = 256 * 1024;
 
 /// Writes and reads, until the connection ends or nobody has it any more.
@@ -207,18 +207,14 @@ struct Driver {
     left: usize,
     /// Whether TLS may still hold some of what has left.
     unflushed: bool,
-    /// What has come and was not handed out yet: from `begin` to `end`.
-    come: Vec<u8>,
-    begin: usize,
-    end: usize,
+    come: Incoming,
     /// Whether all who were ready have had their turn since there was something to write.
     gave_way: bool,
     /// Whether there may be replies that were not handed out yet.
     more: bool,
-    /// How many looks are left for what has been sent last.
-    looks: u32,
-    /// How many commands get none.
-    rest: u32,
+    looks: Looks,
+    /// How many times what has been sent last, and is alone, is still looked for.
+    looking: u32,
 }
 
 impl Future for Driver {
@@ -264,22 +260,25 @@ impl Driver {
             self.gave_way = true;
             state.gives_way = true;
             state.driver = Some(context.waker().clone());
-            let _again = pin!(yield_now()).poll(context);
+            drop(state);
+            self.shared.turn.notify_one();
             return Ok(Next::Sleep);
         }
         if state.abandoned {
             return Ok(Next::Leave);
         }
         self.gave_way = false;
-        if written.is_ready() && state.waiting.len() == 1 && self.looks > 0 {
-            self.looks -= 1;
-            if self.looks == 0 {
-                self.rest = REST;
+        if self.looking > 0 && state.waiting.len() == 1 {
+            self.looking -= 1;
+            if self.looking == 0 {
+                self.looks.learn(false);
             }
+            state.driver = Some(context.waker().clone());
             // After all that is ready, and after the runtime has asked for what has come.
             let _again = pin!(yield_now()).poll(context);
             return Ok(Next::Sleep);
         }
+        self.looking = 0;
         state.driver = Some(context.waker().clone());
         Ok(Next::Sleep)
     }
@@ -302,9 +301,9 @@ impl Driver {
         self.left = 0;
         std::mem::swap(&mut state.out, &mut self.leaving);
         state.unsent = 0;
-        (self.looks, self.rest) = match self.rest {
-            0 => (LOOKS, 0),
-            rest => (0, rest - 1),
+        self.looking = match state.waiting.len() == 1 && self.looks.are_due() {
+            true => LOOKS,
+            false => 0,
         };
         true
     }
@@ -336,7 +335,7 @@ impl Driver {
     fn hand_out(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
         let (mut replies, mut may_come, mut closed) = (0, true, false);
         loop {
-            while let Some(length) = self.next_length()? {
+            while let Some(length) = self.come.next_length().map_err(io::Error::other)? {
                 // Of a connection that has been closed, what has come whole is handed out at once.
                 if replies == AT_ONCE && !closed {
                     return Ok(true);
@@ -344,9 +343,12 @@ impl Driver {
                 if replies == 0 {
                     self.shared.hear();
                 }
+                if self.looking > 0 {
+                    self.looking = 0;
+                    self.looks.learn(true);
+                }
                 replies += 1;
-                let reply = frame::read(&self.come[self.begin..self.begin + length]);
-                self.begin += length;
+                let reply = self.come.take(length);
                 self.give(reply.map_err(|error| Fault::Broken(error.to_string())))?;
             }
             if closed {
@@ -359,18 +361,14 @@ impl Driver {
                 return Ok(false);
             }
             // What there is room for, before what is incomplete is looked at again from its beginning.
-            self.make_room();
-            while may_come && !closed && self.end < self.come.len() {
+            self.come.make_room();
+            while may_come && !closed && !self.come.is_full() {
                 match self.read(context) {
                     Poll::Pending => may_come = false,
                     Poll::Ready(read) => closed = read? == 0,
                 }
             }
         }
-    }
-
-    fn next_length(&self) -> io::Result<Option<usize>> {
-        frame::length(&self.come[self.begin..self.end]).map_err(io::Error::other)
     }
 
     fn give(&mut self, reply: Reply) -> io::Result<()> {
@@ -400,24 +398,11 @@ impl Driver {
         broken.map_or(Ok(()), Err)
     }
 
-    /// Makes room behind what has come, of which no reply is there as a whole.
-    fn make_room(&mut self) {
-        if self.begin < self.end {
-            self.come.copy_within(self.begin..self.end, 0);
-        }
-        (self.begin, self.end) = (0, self.end - self.begin);
-        if self.end == self.come.len() {
-            self.come.resize(2 * self.end, 0);
-        } else if self.end == 0 && self.come.len() > MUCH_ROOM {
-            self.come = vec![0; FIRST_ROOM];
-        }
-    }
-
     fn read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut room = ReadBuf::new(&mut self.come[self.end..]);
+        let mut room = ReadBuf::new(self.come.room());
         ready!(self.stream.as_mut().poll_read(context, &mut room))?;
         let read = room.filled().len();
-        self.end += read;
+        self.come.filled(read);
         Poll::Ready(Ok(read))
     }
 }
@@ -456,6 +441,37 @@ impl Shared {
         }
     }
 
+    /// Calls the driver back to whom it has given way, when all who were ready then have had their
+    /// turn, until the connection ends. Not the driver's own business: it may be called earlier, and
+    /// who waits in the runtime's line can't be.
+    async fn give_turns(self: Arc<Self>) {
+        loop {
+            self.turn.notified().await;
+            let mut in_line = false;
+            poll_fn(|context| {
+                if std::mem::replace(&mut in_line, true) {
+                    return Poll::Ready(());
+                }
+                context.waker().wake_by_ref();
+                Poll::Pending
+            })
+            .await;
+            let driver = {
+                let mut state = self.state();
+                if state.abandoned || state.ended.is_some() {
+                    return;
+                }
+                match state.gives_way {
+                    true => state.driver.take(),
+                    false => None,
+                }
+            };
+            if let Some(driver) = driver {
+                driver.wake();
+            }
+        }
+    }
+
     /// Tells all whose deadline has passed, which is so for `at` by the runtime's clock.
     fn ring(&self, at: Instant) {
         let mut state = self.state();
@@ -484,6 +500,7 @@ impl Shared {
         state.unsent = 0;
         drop(state);
         self.bell.notify_one();
+        self.turn.notify_one();
         for reply in sent.into_iter().filter_map(|waiting| waiting.reply) {
             drop(reply.send(Err(Fault::Broken(cause.as_ref().into()))));
         }

@@ -1,22 +1,22 @@
 //! One connection to the server, and how commands and replies pass over it.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Connection, RedisError, RedisResult, Value};
-use tokio::sync::oneshot;
+use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, Value};
 use tokio::time::timeout_at;
 
 use super::channel::Channel;
 use super::fault::Fault;
+use super::here::Here;
 use super::names::OnThisThread;
 use super::skills::{HELLO, Skills};
 use super::stream;
 use super::tracking::Tracking;
+use super::wire;
 
 /// Whether an engine may start threads, and so have its work go on while nobody waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Line {
                 Ok((Self::Shared(channel), skills))
             }
             Threads::None => {
-                let (here, skills) = Here::connect(client, limit)?;
+                let (here, skills) = Here::connect(client, limit).await?;
                 Ok((Self::Here(Arc::new(Mutex::new(here))), skills))
             }
         }
@@ -75,8 +75,7 @@ impl Line {
             Self::Shared(channel) => channel.send(command, by).await,
             Self::Here(here) => {
                 let mut here = here.lock().unwrap_or_else(PoisonError::into_inner);
-                let reply = here.ask(command, by);
-                here.give_up_after(reply)
+                here.ask(command, by)
             }
         }
     }
@@ -90,11 +89,7 @@ impl Line {
         };
         let reply = {
             let mut here = here.lock().unwrap_or_else(PoisonError::into_inner);
-            let written = here.write(command, by);
-            here.give_up_after(written)?;
-            let (owed, reply) = oneshot::channel();
-            here.owed.push_back(owed);
-            reply
+            here.ask_ahead(command, by)?
         };
         match reply.await {
             Ok(reply) => Ok(reply),
@@ -159,102 +154,8 @@ pub(super) async fn shared(
     made.await.unwrap_or_else(|_| Err(no_reply()))
 }
 
-/// A connection that is used in the calling thread.
-pub(super) struct Here {
-    connection: Connection,
-    /// How long a read, and a write, may take; asking for another time costs a call of the kernel.
-    patience: Duration,
-    /// Who gets the next replies.
-    owed: VecDeque<oneshot::Sender<Value>>,
-}
-
-impl Here {
-    fn connect(client: &Client, limit: Instant) -> RedisResult<(Self, Skills)> {
-        let patience = left(limit)?;
-        let connection = client
-            .get_connection_with_timeout(patience)
-            .map_err(in_words)?;
-        let mut here = Self {
-            connection,
-            patience: Duration::ZERO,
-            owed: VecDeque::new(),
-        };
-        here.write(PING, limit)?;
-        here.write(HELLO, limit)?;
-        let (pong, hello) = (here.read(limit)?, here.read(limit)?);
-        match pong {
-            Value::ServerError(error) => Err(error.into()),
-            _ => Ok((here, Skills::told_by(&hello))),
-        }
-    }
-
-    fn ask(&mut self, command: &[u8], by: Instant) -> RedisResult<Value> {
-        self.write(command, by)?;
-        self.read_owed(by)?;
-        self.read(by)
-    }
-
-    /// After a failure nobody is given a reply any more: who waits for one holds this connection,
-    /// and would wait for ever.
-    fn give_up_after<T>(&mut self, result: RedisResult<T>) -> Result<T, Fault> {
-        result.map_err(|error| {
-            self.owed.clear();
-            Fault::of(&error)
-        })
-    }
-
-    fn write(&mut self, command: &[u8], by: Instant) -> RedisResult<()> {
-        self.be_patient(by)?;
-        let sent = self.connection.send_packed_command(command);
-        sent.map_err(in_words)
-    }
-
-    /// Reads what was sent ahead.
-    fn read_owed(&mut self, by: Instant) -> RedisResult<()> {
-        while let Some(owed) = self.owed.pop_front() {
-            let reply = self.read(by)?;
-            // Nobody may want to know.
-            drop(owed.send(reply));
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, by: Instant) -> RedisResult<Value> {
-        self.be_patient(by)?;
-        self.connection.recv_response().map_err(in_words)
-    }
-
-    /// Lets a call of the kernel take until `by`, or a little longer.
-    fn be_patient(&mut self, by: Instant) -> RedisResult<()> {
-        let left = left(by)?;
-        if left < self.patience * 7 / 8 || left > self.patience * 9 / 8 {
-            self.connection.set_read_timeout(Some(left))?;
-            self.connection.set_write_timeout(Some(left))?;
-            self.patience = left;
-        }
-        Ok(())
-    }
-}
-
-/// The time until `by`, which must not have passed.
-fn left(by: Instant) -> RedisResult<Duration> {
-    let left = by.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(no_reply());
-    }
-    Ok(left)
-}
-
-/// The kernel says of a time that has run out that it would have to wait.
-fn in_words(error: RedisError) -> RedisError {
-    match error.is_timeout() {
-        true => no_reply(),
-        false => error,
-    }
-}
-
 fn no_reply() -> RedisError {
-    io::Error::new(io::ErrorKind::TimedOut, "no reply in time").into()
+    wire::no_reply().into()
 }
 
 impl fmt::Debug for Line {

@@ -19,11 +19,18 @@ pub(super) type Stream = Pin<Box<dyn AsyncStream + Send + Sync>>;
 
 /// Connects to where a client would, and logs in as it would.
 pub(super) async fn connect(client: &Client) -> RedisResult<Stream> {
-    let info = client.get_connection_info();
-    let stream = open(info.addr()).await?;
+    let stream = open(client.get_connection_info().addr()).await?;
+    log_in(client, stream).await
+}
+
+/// Logs in over a stream. The library knows how one does; the stream is taken back when it has.
+pub(super) async fn log_in<S>(client: &Client, stream: S) -> RedisResult<S>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let lent = Lent(Arc::new(Mutex::new(stream)));
-    // The library knows how one logs in; the stream is taken back when it has.
-    let login = MultiplexedConnection::new(info.redis_settings(), Lent(Arc::clone(&lent.0)));
+    let settings = client.get_connection_info().redis_settings();
+    let login = MultiplexedConnection::new(settings, Lent(Arc::clone(&lent.0)));
     drop(login.await?);
     let ours = Arc::into_inner(lent.0).ok_or_else(kept)?;
     Ok(ours.into_inner().unwrap_or_else(PoisonError::into_inner))
@@ -34,10 +41,10 @@ async fn open(addr: &ConnectionAddr) -> RedisResult<Stream> {
         ConnectionAddr::Unix(path) => Ok(Box::pin(UnixStream::connect(path).await?)),
         ConnectionAddr::Tcp(host, port) => Ok(Box::pin(tcp(host, *port).await?)),
         ConnectionAddr::TcpTls { host, port, .. } => {
-            let name = ServerName::try_from(host.as_str()).map_err(io::Error::other)?;
-            let tls = TlsConnector::from(Arc::new(authorities()?));
+            let (name, trusted) = tls(host)?;
             let plain = tcp(host, *port).await?;
-            Ok(Box::pin(tls.connect(name.to_owned(), plain).await?))
+            let tls = TlsConnector::from(Arc::new(trusted));
+            Ok(Box::pin(tls.connect(name, plain).await?))
         }
         _ => Err((ErrorKind::InvalidClientConfig, "an address of another kind").into()),
     }
@@ -53,7 +60,12 @@ async fn tcp(host: &str, port: u16) -> RedisResult<TcpStream> {
     Ok(stream)
 }
 
-/// Whom this machine trusts.
+/// Who has to be there, and whom this machine trusts to say that it is.
+pub(super) fn tls(host: &str) -> RedisResult<(ServerName<'static>, ClientConfig)> {
+    let name = ServerName::try_from(host).map_err(io::Error::other)?;
+    Ok((name.to_owned(), authorities()?))
+}
+
 fn authorities() -> RedisResult<ClientConfig> {
     let mut found = rustls_native_certs::load_native_certs();
     if let Some(error) = found.errors.pop() {
@@ -72,19 +84,16 @@ fn kept() -> RedisError {
 }
 
 /// A stream that somebody else uses for a while.
-struct Lent(Arc<Mutex<Stream>>);
+struct Lent<S>(Arc<Mutex<S>>);
 
-impl Lent {
-    fn with<T>(&self, f: impl FnOnce(Pin<&mut (dyn AsyncStream + Send + Sync)>) -> T) -> T {
-        f(self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_mut())
+impl<S: Unpin> Lent<S> {
+    fn with<T>(&self, f: impl FnOnce(Pin<&mut S>) -> T) -> T {
+        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        f(Pin::new(&mut *stream))
     }
 }
 
-impl AsyncRead for Lent {
+impl<S: AsyncRead + Unpin> AsyncRead for Lent<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -94,7 +103,7 @@ impl AsyncRead for Lent {
     }
 }
 
-impl AsyncWrite for Lent {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Lent<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -66,8 +66,10 @@ sub _open {
         push @theirs, $key, $value;
     }
     my $tied = $ours{allow_tied} ? 1 : 0;
+    # What has no number yet is called by its class.
+    my $unopened = bless { number => $for }, $class;
     my ($opened, $number, $timeout, @warnings) =
-        _exchange('open', $for, $tied, map { _text($_) } @theirs);
+        $unopened->call('open', $tied, map { _text($_) } @theirs);
     Carp::carp($_) for map { _characters($_) } @warnings;
     my %theirs = @theirs;
     return bless { number => $number, timeout => $timeout, class => $theirs{class} }, $class;
@@ -80,7 +82,8 @@ sub timeout { return $_[0]{timeout} }
 sub class { return $_[0]{class} }
 
 # What became of it, and what there is to know; dies of an error.  Each step
-# counts here: it is done for each session that is read or written.
+# counts here: it is done for each session that is read or written.  Neither
+# what is sent nor what comes back is copied once more.
 sub call {
     my $self = shift;
     my $name = shift;
@@ -88,13 +91,7 @@ sub call {
         my $failure = Dancer::Session::Redis::Request->failure($_[0]);
         die $failure if defined $failure;    ## no critic: as it came
     }
-    unshift @_, $name, $self->{number};
-    # Neither what is sent nor what comes back is copied once more.
-    goto &_exchange;
-}
-
-sub _exchange {
-    my $request = pack '(N/a*)*', @_;
+    my $request = pack '(N/a*)*', $name, $self->{number}, @_;
     # One text with Perl's UTF-8 flag among them makes characters of all.
     utf8::downgrade($request);
     my $address = _call($request, length $request, \my $length);
@@ -102,7 +99,7 @@ sub _exchange {
     return unpack '(N/a)*', $reply if substr($reply, 0, length ERROR) ne ERROR;
     my (undef, $kind, $words) = map { _characters($_) } unpack '(N/a)*', $reply;
     my $failure = Carp::shortmess("Dancer::Session::Redis: $kind: $words");
-    Dancer::Session::Redis::Request->remember_failure($_[2], $failure) if $_[0] eq 'retrieve';
+    Dancer::Session::Redis::Request->remember_failure($_[0], $failure) if $name eq 'retrieve';
     die $failure;        ## no critic: it has its line
 }
 
