@@ -102,3 +102,20 @@ fn a_mark_is_read_as_the_library_reads_it() {
     assert_eq!(Mark::from_text(b"q83vASNFZ4"), None);
     assert_eq!(Mark::from_text(b"q83vASNFZ4kA"), None);
 }
+
+/// Also every text in which one character is another.
+#[test]
+fn what_is_an_id_the_library_can_decode_and_nothing_else() {
+    let id = SessionId::generate(&Entropy::default(), Layout::Native).unwrap();
+    for (at, byte) in (0..NATIVE_CHARS).flat_map(|at| (0..0x80).map(move |byte| (at, byte))) {
+        let mut changed = id.as_str().as_bytes().to_vec();
+        changed[at] = byte;
+        let text = std::str::from_utf8(&changed).unwrap();
+        let theirs = URL_SAFE_NO_PAD.decode(text).is_ok();
+        let ours = SessionId::parse(text, Layout::Native).is_some();
+        assert_eq!(ours, theirs, "{text}");
+    }
+    for text in ["", &id.as_str()[1..], &format!("{}A", id.as_str())] {
+        assert!(SessionId::parse(text, Layout::Native).is_none(), "{text}");
+    }
+}

@@ -188,9 +188,9 @@ pub(super) trait Listener: Send {
 
 /// So many replies are handed out before those who got them have their turn.
 const AT_ONCE: usize = 8;
-/// While replies are handed out, commands leave when they have so many bytes: some thirty that read, or a
+/// While replies are handed out, commands leave when they have so many bytes: some fifteen that read, or a
 /// few that write. Fewer would be more calls of the kernel; more would leave the server without work.
-const ENOUGH: usize = 2 * 1024;
+const ENOUGH: usize = 1024;
 /// A command that is alone on its way is looked for so many times, for some 15 microseconds, before
 /// the driver sleeps: to wake a thread takes longer than a server next door takes to answer.
 const LOOKS: u32 = 40;
