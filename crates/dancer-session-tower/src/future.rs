@@ -89,6 +89,14 @@ where
                 }
                 return Poll::Ready(Ok(response));
             }
+            if let Some(owed) = owed_unchanged(handle) {
+                *this.stage = Stage::Done;
+                let mut response = shaped(response, &this.layer.answers);
+                let headers = response.headers_mut();
+                vary(headers);
+                tell(headers, handle, owed, this.layer.clear_site_data.as_ref());
+                return Poll::Ready(Ok(response));
+            }
             let finish = finish(handle.clone(), Arc::clone(this.layer), response);
             *this.stage = Stage::Flushing(Box::pin(finish));
         }
@@ -195,33 +203,52 @@ enum Owed {
     Removal,
 }
 
+/// What is owed after a request that has changed nothing: then nothing is to be waited for. `None`: it
+/// has, or may have.
+fn owed_unchanged(handle: &SessionHandle) -> Option<Owed> {
+    let session = handle.taken().filter(|session| session.close_unchanged())?;
+    handle.head_leaves();
+    match claim(handle, session) {
+        Claim::Owed(owed) => Some(owed),
+        Claim::Sliding(_) => None,
+    }
+}
+
+/// What the client may have to be told.
+enum Claim {
+    Owed(Owed),
+    /// The cookie that it has, once more: one with an expiry, so that it slides with the session.
+    Sliding(SessionId),
+}
+
+fn claim(handle: &SessionHandle, session: &Session) -> Claim {
+    let slides = handle.engine().settings().cookie.expires.is_some();
+    Claim::Owed(match session.id() {
+        // Its client may have a newer one by now.
+        Some(_) if session.is_ended() => Owed::Nothing,
+        Some(id) if !handle.presented(&id) => Owed::Id(id),
+        Some(id) if slides => return Claim::Sliding(id),
+        Some(_) => Owed::Nothing,
+        None if session.is_destroyed() && handle.presented_any() => Owed::Removal,
+        None => Owed::Nothing,
+    })
+}
+
 async fn owed(
     handle: &SessionHandle,
     session: &Session,
     flushed: &Result<Flushed, dancer_session::Error>,
 ) -> Owed {
-    match session.id() {
-        // Its client may have a newer one by now.
-        Some(_) if session.is_ended() => Owed::Nothing,
-        Some(id) if !handle.presented(&id) => Owed::Id(id),
-        Some(id) if slides(handle, session, flushed).await => Owed::Id(id),
-        Some(_) => Owed::Nothing,
-        None if session.is_destroyed() && handle.presented_any() => Owed::Removal,
-        None => Owed::Nothing,
+    match claim(handle, session) {
+        Claim::Owed(owed) => owed,
+        Claim::Sliding(id) if slides(session, flushed).await => Owed::Id(id),
+        Claim::Sliding(_) => Owed::Nothing,
     }
 }
 
-/// Whether the client gets the cookie that it has once more: one with an expiry, so that it slides
-/// with the session. Not if another request has given it a newer one while this one was slow, which
-/// only the store knows.
-async fn slides(
-    handle: &SessionHandle,
-    session: &Session,
-    flushed: &Result<Flushed, dancer_session::Error>,
-) -> bool {
-    if handle.engine().settings().cookie.expires.is_none() {
-        return false;
-    }
+/// Whether a sliding cookie is sent. Not if another request has given the client a newer one while
+/// this one was slow, which only the store knows.
+async fn slides(session: &Session, flushed: &Result<Flushed, dancer_session::Error>) -> bool {
     match flushed {
         Ok(Flushed::Stored) => true,
         // Apart, as it is large and seldom.

@@ -46,12 +46,12 @@ impl SessionId {
     pub(crate) fn parse(presented: &str, layout: Layout) -> Option<Self> {
         let fits = match layout {
             Layout::Native => {
-                let values = presented.bytes().map(|byte| BASE64URL[usize::from(byte)]);
+                let mut values = presented.bytes().map(|byte| BASE64URL[usize::from(byte)]);
                 // Strict about the two bits that the last character has too many, so one id has one
                 // text.
                 presented.len() == NATIVE_CHARS
                     && values.clone().all(|value| value & NO_CHARACTER == 0)
-                    && values.last().is_some_and(|last| last & 0b11 == 0)
+                    && values.next_back().is_some_and(|last| last & 0b11 == 0)
             }
             Layout::Dancer => {
                 DANCER_CHARS.contains(&presented.len())

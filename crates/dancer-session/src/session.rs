@@ -414,6 +414,12 @@ impl Session {
         self.flush_and(true).await
     }
 
+    /// Does what [`close`](Self::close) would do if there is nothing to flush, as after most requests.
+    /// `false`: nothing was done, and `close` is to be called. For adapters.
+    pub fn close_unchanged(&self) -> bool {
+        self.shared.is_flushed(true)
+    }
+
     async fn flush_and(&self, finally: bool) -> Result<Flushed, Error> {
         if self.shared.is_flushed(finally) {
             return Ok(Flushed::Unchanged);
