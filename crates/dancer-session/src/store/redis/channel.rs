@@ -3,8 +3,9 @@
 //!
 //! A task of its own, the [`Driver`], writes and reads. Whoever sends only adds bytes to a buffer and
 //! wakes it; it lets all tasks that are ready have their turn first, so that what they have to say
-//! goes along. Another task keeps the deadlines of all, with one timer: the driver may be stuck behind
-//! a task that does not give its thread away.
+//! goes along, unless that is much. Two more tasks help it: one keeps the deadlines of all, with one
+//! timer, for the driver may be stuck behind a task that does not give its thread away; one calls it
+//! back when the others have had their turn.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -525,84 +526,4 @@ impl fmt::Debug for Channel {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
-
-    use super::*;
-
-    const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
-
-    fn channel() -> (Channel, DuplexStream) {
-        let (ours, theirs) = duplex(64 * 1024);
-        (Channel::over(Box::pin(ours), None), theirs)
-    }
-
-    fn later() -> Instant {
-        Instant::now() + Duration::from_secs(20)
-    }
-
-    #[tokio::test]
-    async fn r34_a_reply_before_its_command_is_nobodys() {
-        let (channel, mut server) = channel();
-        server.write_all(b"+OK\r\n").await.unwrap();
-        // Two, or the first would be on its way before anything is read.
-        let replies = tokio::join!(channel.send(PING, later()), channel.send(PING, later()));
-        for reply in [replies.0, replies.1] {
-            assert!(matches!(reply, Err(Fault::NeverLeft(_))), "{reply:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn r36_what_left_is_told_from_what_did_not() {
-        let (channel, mut server) = channel();
-        let sent = tokio::spawn({
-            let channel = channel.clone();
-            async move { channel.send(PING, later()).await }
-        });
-        let mut command = [0; 14];
-        server.read_exact(&mut command).await.unwrap();
-        assert_eq!(command, *PING);
-        drop(server);
-        assert!(matches!(sent.await.unwrap(), Err(Fault::Broken(_))));
-        let unsent = channel.send(PING, later()).await;
-        assert!(matches!(unsent, Err(Fault::NeverLeft(_))), "{unsent:?}");
-    }
-
-    /// A reply that is late goes to nobody, and the next one to whom it belongs.
-    #[tokio::test]
-    async fn r34_a_late_reply_reaches_nobody_else() {
-        let (channel, mut server) = channel();
-        let soon = Instant::now() + Duration::from_millis(20);
-        assert!(matches!(channel.send(PING, soon).await, Err(Fault::Silent)));
-        server.write_all(b"+late\r\n").await.unwrap();
-        let next = tokio::spawn(async move { channel.send(PING, later()).await });
-        let mut commands = [0; 28];
-        server.read_exact(&mut commands).await.unwrap();
-        server.write_all(b":1\r\n").await.unwrap();
-        assert!(matches!(next.await.unwrap(), Ok(Value::Int(1))));
-    }
-
-    #[tokio::test]
-    async fn what_is_sent_together_leaves_together_and_in_order() {
-        let (channel, mut server) = channel();
-        let sent: Vec<_> = (0..100)
-            .map(|n| {
-                let channel = channel.clone();
-                let command = format!("{n:04}");
-                tokio::spawn(async move { channel.send(command.as_bytes(), later()).await })
-            })
-            .collect();
-        let mut all = vec![0; 1000];
-        let read = server.read(&mut all).await.unwrap();
-        let expected: String = (0..100).map(|n| format!("{n:04}")).collect();
-        assert_eq!(&all[..read], expected.as_bytes(), "in one write");
-        let replies: String = (0..100).map(|n| format!(":{n}\r\n")).collect();
-        server.write_all(replies.as_bytes()).await.unwrap();
-        for (n, reply) in sent.into_iter().enumerate() {
-            let reply = reply.await.unwrap();
-            assert!(matches!(reply, Ok(Value::Int(found)) if found == n as i64));
-        }
-    }
-}
+mod tests;

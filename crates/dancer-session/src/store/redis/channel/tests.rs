@@ -1,0 +1,198 @@
+use std::time::Duration;
+
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex,
+};
+use tokio::runtime::Handle;
+use tokio::task::yield_now;
+
+use super::*;
+
+const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+fn channel() -> (Channel, DuplexStream) {
+    let (ours, theirs) = duplex(64 * 1024);
+    (Channel::over(Box::pin(ours), None), theirs)
+}
+
+fn later() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+#[tokio::test]
+async fn r34_a_reply_before_its_command_is_nobodys() {
+    let (channel, mut server) = channel();
+    server.write_all(b"+OK\r\n").await.unwrap();
+    // Two, or the first would be on its way before anything is read.
+    let replies = tokio::join!(channel.send(PING, later()), channel.send(PING, later()));
+    for reply in [replies.0, replies.1] {
+        assert!(matches!(reply, Err(Fault::NeverLeft(_))), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn r36_what_left_is_told_from_what_did_not() {
+    let (channel, mut server) = channel();
+    let sent = tokio::spawn({
+        let channel = channel.clone();
+        async move { channel.send(PING, later()).await }
+    });
+    let mut command = [0; 14];
+    server.read_exact(&mut command).await.unwrap();
+    assert_eq!(command, *PING);
+    drop(server);
+    assert!(matches!(sent.await.unwrap(), Err(Fault::Broken(_))));
+    let unsent = channel.send(PING, later()).await;
+    assert!(matches!(unsent, Err(Fault::NeverLeft(_))), "{unsent:?}");
+}
+
+/// A reply that is late goes to nobody, and the next one to whom it belongs.
+#[tokio::test]
+async fn r34_a_late_reply_reaches_nobody_else() {
+    let (channel, mut server) = channel();
+    let soon = Instant::now() + Duration::from_millis(20);
+    assert!(matches!(channel.send(PING, soon).await, Err(Fault::Silent)));
+    server.write_all(b"+late\r\n").await.unwrap();
+    let next = tokio::spawn(async move { channel.send(PING, later()).await });
+    let mut commands = [0; 28];
+    server.read_exact(&mut commands).await.unwrap();
+    server.write_all(b":1\r\n").await.unwrap();
+    assert!(matches!(next.await.unwrap(), Ok(Value::Int(1))));
+}
+
+#[tokio::test]
+async fn what_is_sent_together_leaves_together_and_in_order() {
+    let (channel, mut server) = channel();
+    let sent: Vec<_> = (0..100)
+        .map(|n| {
+            let channel = channel.clone();
+            let command = format!("{n:04}");
+            tokio::spawn(async move { channel.send(command.as_bytes(), later()).await })
+        })
+        .collect();
+    let mut all = vec![0; 1000];
+    let read = server.read(&mut all).await.unwrap();
+    let expected: String = (0..100).map(|n| format!("{n:04}")).collect();
+    assert_eq!(&all[..read], expected.as_bytes(), "in one write");
+    let replies: String = (0..100).map(|n| format!(":{n}\r\n")).collect();
+    server.write_all(replies.as_bytes()).await.unwrap();
+    for (n, reply) in sent.into_iter().enumerate() {
+        let reply = reply.await.unwrap();
+        assert!(matches!(reply, Ok(Value::Int(found)) if found == n as i64));
+    }
+}
+
+/// Notes how much leaves with each call.
+struct Noted {
+    stream: DuplexStream,
+    writes: Arc<Mutex<Vec<usize>>>,
+}
+
+impl AsyncRead for Noted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Noted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.writes.lock().unwrap().push(bytes.len());
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// The server works on what has been said already, while others still have something to say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn much_leaves_before_all_have_had_their_turn() {
+    const TASKS: usize = 100;
+    let (stream, mut server) = duplex(64 * 1024);
+    let writes = Arc::new(Mutex::new(Vec::new()));
+    let noted = Noted {
+        stream,
+        writes: Arc::clone(&writes),
+    };
+    let channel = Channel::over(Box::pin(noted), None);
+    // All of them stand in line before the first one runs.
+    let sent = tokio::spawn(async move {
+        let one = |_| {
+            let channel = channel.clone();
+            tokio::spawn(async move { channel.send(&[b'x'; 100], later()).await })
+        };
+        (0..TASKS).map(one).collect::<Vec<_>>()
+    });
+    let sent = sent.await.unwrap();
+    let mut all = vec![0; 100 * TASKS];
+    server.read_exact(&mut all).await.unwrap();
+    server.write_all(&b":1\r\n".repeat(TASKS)).await.unwrap();
+    for reply in sent {
+        assert!(matches!(reply.await.unwrap(), Ok(Value::Int(1))));
+    }
+    let writes = writes.lock().unwrap();
+    let [first @ .., _last] = &writes[..] else {
+        panic!("nothing was written");
+    };
+    assert!(writes.len() > 3, "{writes:?}");
+    // The first command may have found nobody who was ready.
+    let small = first.iter().filter(|length| **length < ENOUGH).count();
+    assert!(small <= 1, "{writes:?}");
+}
+
+/// Also one that comes when nobody looks for it any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_reply_may_take_its_time() {
+    let (channel, mut server) = channel();
+    tokio::spawn(async move {
+        let mut command = [0; PING.len()];
+        for n in 0.. {
+            if server.read_exact(&mut command).await.is_err() {
+                return;
+            }
+            // At once, or long after the last look.
+            if n % 2 == 1 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            server.write_all(b"+PONG\r\n").await.unwrap();
+        }
+    });
+    for _ in 0..100 {
+        assert!(channel.send(PING, later()).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn its_tasks_end_with_it() {
+    let (channel, server) = channel();
+    let alive = || Handle::current().metrics().num_alive_tasks();
+    assert!(alive() > 0);
+    drop(channel);
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    assert_eq!(alive(), 0, "nobody has it any more");
+
+    drop(server);
+
+    let (channel, server) = self::channel();
+    drop(server);
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    assert_eq!(alive(), 0, "the server has closed it");
+    drop(channel);
+}
