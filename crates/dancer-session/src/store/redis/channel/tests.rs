@@ -144,13 +144,9 @@ async fn much_leaves_before_all_have_had_their_turn() {
         assert!(matches!(reply.await.unwrap(), Ok(Value::Int(1))));
     }
     let writes = writes.lock().unwrap();
-    let [first @ .., _last] = &writes[..] else {
-        panic!("nothing was written");
-    };
-    assert!(writes.len() > 3, "{writes:?}");
-    // The first command may have found nobody who was ready.
-    let small = first.iter().filter(|length| **length < ENOUGH).count();
-    assert!(small <= 1, "{writes:?}");
+    // Neither all at once nor each by itself: ten times more than `ENOUGH`, and a few when nobody else
+    // was ready.
+    assert!((4..=20).contains(&writes.len()), "{writes:?}");
 }
 
 /// Also one that comes when nobody looks for it any more.
