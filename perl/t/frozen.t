@@ -89,6 +89,16 @@ subtest 'as a whole' => sub {
         $session->flush;
     }
     is($whole, 1, 'in an order that the program wants');
+    my $busy = My::Other->create;
+    $busy->{$_} = $_ for 'a' .. 'e';
+    my @seen;
+    while (my ($key, $value) = each %$busy) {
+        push @seen, $key;
+        last if @seen > 20;
+        $busy->{$key} = uc $value if length $key == 1;
+        $busy->flush;
+    }
+    is(scalar @seen, scalar keys %$busy, 'each goes on behind a flush');
     throws_ok { My::Hook->create } qr/refused: .*no object that is a hash/, 'frozen by its class';
     is($My::Hook::FROZEN, 1, 'its hook was called');
 };

@@ -30,14 +30,27 @@ const VERSION: u32 = 1;
 /// Whether this is the payload that this layout has for the id of a key, whatever the layout of the
 /// key. What has another id is a stranger's.
 pub(super) fn recognises(key: &Key, payload: &[u8]) -> bool {
-    payload.first() == Some(&b'{') && payload.starts_with(&head(key, 0))
+    name(payload).is_some_and(|name| name == key.fingerprint().as_str().as_bytes())
 }
 
 /// Whether this is a payload of this layout, but for the id of another key.
 pub(super) fn is_of_another(key: &Key, payload: &[u8]) -> bool {
-    let (head, name) = (head(key, 0), key.fingerprint().as_str().len());
-    let before_name = &head[..head.len() - name - 1];
-    payload.starts_with(before_name) && !payload.starts_with(&head)
+    name(payload).is_some_and(|name| name != key.fingerprint().as_str().as_bytes())
+}
+
+/// The beginning of the name of the key that a payload says it is of.
+fn name(payload: &[u8]) -> Option<&[u8]> {
+    let mut scan = Scan::of(payload);
+    begin(&mut scan)?;
+    Some(unquoted(scan.string()?))
+}
+
+/// Passes what is in front of the name.
+fn begin(scan: &mut Scan<'_>) -> Option<()> {
+    scan.pass(b"{")?;
+    // The first payloads had the number of their format.
+    let _ = scan.pass(b"\"v\":1,");
+    scan.pass(b"\"k\":")
 }
 
 pub(super) fn encode(key: &Key, document: &Document, entries: &JsonEntries) -> Vec<u8> {
@@ -99,9 +112,11 @@ pub(super) fn decode(key: &Key, payload: &Bytes) -> Result<Content, String> {
 /// into it, or the fields in another order: whatever this leaves to [`decode`].
 fn as_written(key: &Key, payload: &Bytes) -> Option<Document> {
     let mut scan = Scan::of(payload);
-    scan.pass(b"{\"k\":\"")?;
-    scan.pass(key.fingerprint().as_str().as_bytes())?;
-    scan.pass(b"\",\"c\":")?;
+    begin(&mut scan)?;
+    if unquoted(scan.string()?) != key.fingerprint().as_str().as_bytes() {
+        return None;
+    }
+    scan.pass(b",\"c\":")?;
     let created = Moment::from_seconds(scan.whole()?);
     scan.pass(b",\"w\":")?;
     let mark = Mark::from_text(unquoted(scan.string()?))?;
@@ -188,4 +203,33 @@ fn mark(out: &mut Vec<u8>, mark: Mark) {
     out.extend_from_slice(b",\"w\":\"");
     out.extend_from_slice(&text);
     out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Layout;
+    use crate::id::SessionId;
+
+    /// With the number of the first format, as the first payloads had it, and without.
+    #[test]
+    fn r34_whose_a_payload_is_is_seen_in_both_forms() {
+        let key = |text: &str| Key::native("s:", &SessionId::parse(text, Layout::Native).unwrap());
+        let (ours, others) = (key(&"A".repeat(43)), key(&format!("{}A", "B".repeat(42))));
+        let name = ours.fingerprint();
+        for number in ["", "\"v\":1,"] {
+            let payload = format!(
+                r#"{{{number}"k":"{name}","c":1790000000,"w":"q83vASNFZ4k","e":{{"n":1}}}}"#
+            );
+            let payload = Bytes::from(payload);
+            assert!(recognises(&ours, &payload), "{payload:?}");
+            assert!(!is_of_another(&ours, &payload), "{payload:?}");
+            assert!(!recognises(&others, &payload), "{payload:?}");
+            assert!(is_of_another(&others, &payload), "{payload:?}");
+            assert!(as_written(&ours, &payload).is_some(), "{payload:?}");
+            assert!(matches!(decode(&ours, &payload), Ok(Content::Session(_))));
+            assert!(decode(&others, &payload).is_err(), "{payload:?}");
+        }
+        assert!(!is_of_another(&ours, b"{\"e\":{}}"));
+    }
 }

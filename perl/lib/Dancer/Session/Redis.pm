@@ -2,6 +2,7 @@ package Dancer::Session::Redis;
 use strict;
 use warnings;
 use parent qw(Dancer::Session::Redis::Owners Dancer::Session::Abstract);
+use B              ();
 use Carp           ();
 use Dancer::Config qw(setting);
 use Dancer::Session::Redis::Border;
@@ -318,7 +319,9 @@ sub _freeze {
     local $@;
     # Only a whole hash knows what is not in its values.
     my $whole = $WHOLE{$class} || tied %$self || Internals::SvREADONLY(%$self) || $Storable::canonical
-        || $class->can('STORABLE_freeze');
+        || $class->can('STORABLE_freeze')
+        # Who goes through it with `each` would begin again.
+        || B::svref_2object($self)->RITER != -1;
     # What Storable's `freeze` does, but without a second `eval`.
     my $frozen =
         $whole

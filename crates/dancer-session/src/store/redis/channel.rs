@@ -43,7 +43,8 @@ struct Sender {
 struct Shared {
     state: Mutex<State>,
     born: Instant,
-    /// When the last reply came, in nanoseconds since then.
+    /// When the last reply came in time, in nanoseconds since then. That it says something, too late
+    /// for everybody, is no reason to keep a connection.
     heard: AtomicU64,
     /// Told when the alarm is earlier than it was, and at the end.
     bell: Notify,
@@ -100,6 +101,7 @@ impl Channel {
             come: Incoming::new(),
             gave_way: false,
             more: false,
+            gave: false,
             looks: Looks::default(),
             looking: 0,
         };
@@ -127,7 +129,7 @@ impl Channel {
         reply.unwrap_or_else(|_| Err(Fault::Broken("its task has ended".into())))
     }
 
-    /// When the last reply came, or the connection was made.
+    /// When the last reply came in time, or the connection was made.
     pub(super) fn heard(&self) -> Instant {
         let shared = &self.0.shared;
         shared.born + Duration::from_nanos(shared.heard.load(Ordering::Relaxed))
@@ -213,6 +215,8 @@ struct Driver {
     gave_way: bool,
     /// Whether there may be replies that were not handed out yet.
     more: bool,
+    /// Whether anybody got one of those that were handed out last.
+    gave: bool,
     looks: Looks,
     /// How many times what has been sent last, and is alone, is still looked for.
     looking: u32,
@@ -259,6 +263,11 @@ impl Driver {
         if written.is_ready() && !state.out.is_empty() {
             // Behind all that are ready now: they may have something to send as well.
             self.gave_way = true;
+            if state.abandoned {
+                // Nobody else will call.
+                context.waker().wake_by_ref();
+                return Ok(Next::Sleep);
+            }
             state.gives_way = true;
             state.driver = Some(context.waker().clone());
             drop(state);
@@ -288,7 +297,9 @@ impl Driver {
     fn take_out(&mut self) -> bool {
         let mut state = self.shared.state();
         // Whoever is alone waits for nobody.
-        let due = match self.gave_way && !self.more {
+        // Words of the server's may go on for long, and nobody answers them.
+        let more_may_join = self.more && self.gave;
+        let due = match (self.gave_way && !more_may_join) || state.abandoned {
             true => true,
             false => state.waiting.len() == 1 || state.out.len() >= ENOUGH,
         };
@@ -335,22 +346,24 @@ impl Driver {
     /// whether there may be more.
     fn hand_out(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
         let (mut replies, mut may_come, mut closed) = (0, true, false);
+        self.gave = false;
         loop {
             while let Some(length) = self.come.next_length().map_err(io::Error::other)? {
                 // Of a connection that has been closed, what has come whole is handed out at once.
                 if replies == AT_ONCE && !closed {
                     return Ok(true);
                 }
-                if replies == 0 {
+                replies += 1;
+                let reply = self.come.take(length);
+                let wanted = self.give(reply.map_err(|error| Fault::Broken(error.to_string())))?;
+                if wanted && !self.gave {
+                    self.gave = true;
                     self.shared.hear();
                 }
-                if self.looking > 0 {
+                if wanted && self.looking > 0 {
                     self.looking = 0;
                     self.looks.learn(true);
                 }
-                replies += 1;
-                let reply = self.come.take(length);
-                self.give(reply.map_err(|error| Fault::Broken(error.to_string())))?;
             }
             if closed {
                 return Err(io::Error::new(
@@ -372,12 +385,13 @@ impl Driver {
         }
     }
 
-    fn give(&mut self, reply: Reply) -> io::Result<()> {
+    /// Returns whether it was a reply, and somebody still waited for it.
+    fn give(&mut self, reply: Reply) -> io::Result<bool> {
         if let Ok(word @ Value::Push { .. }) = &reply {
             if let Some(listener) = &mut self.listener {
                 listener.hear(word);
             }
-            return Ok(());
+            return Ok(false);
         }
         let mut state = self.shared.state();
         // Who has not sent yet waits for another one.
@@ -392,11 +406,11 @@ impl Driver {
         };
         let broken = reply.as_ref().err();
         let broken = broken.map(|fault| io::Error::other(fault.to_string()));
-        if let Some(waiting) = first.reply {
-            // Nobody may want to know.
-            drop(waiting.send(reply));
-        }
-        broken.map_or(Ok(()), Err)
+        // Nobody may want to know.
+        let wanted = first
+            .reply
+            .is_some_and(|waiting| waiting.send(reply).is_ok());
+        broken.map_or(Ok(wanted), Err)
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -409,7 +423,7 @@ impl Driver {
 }
 
 impl Shared {
-    /// A reply has come.
+    /// A reply has come in time.
     fn hear(&self) {
         let since = self.born.elapsed().as_nanos();
         let since = u64::try_from(since).unwrap_or(u64::MAX);
@@ -459,16 +473,19 @@ impl Shared {
             .await;
             let driver = {
                 let mut state = self.state();
-                if state.abandoned || state.ended.is_some() {
+                if state.ended.is_some() {
                     return;
                 }
-                match state.gives_way {
+                match state.gives_way || state.abandoned {
                     true => state.driver.take(),
                     false => None,
                 }
             };
             if let Some(driver) = driver {
                 driver.wake();
+            }
+            if self.state().abandoned {
+                return;
             }
         }
     }

@@ -1,5 +1,5 @@
 //! The bytes to a server and back, for who waits for them in the calling thread; each call has a
-//! deadline. The one for many tasks is [`stream`](super::stream).
+//! deadline. (With TLS it is each call of the socket's that has it, of which TLS may make several.) The one for many tasks is [`stream`](super::stream).
 //!
 //! To sleep until a reply comes, and to be woken for it, takes longer than a server nearby needs for
 //! the reply. So who reads looks for a moment whether it is there, and lets others have the core in
@@ -35,8 +35,9 @@ pub(super) struct Wire {
     looks: Looks,
 }
 
-/// Those of the standard library: a server that has gone is an error to them, and never a signal, which
-/// would end a program in Perl.
+/// Those of the standard library: a server that has gone is an error to its TCP streams, and to its Unix
+/// streams since Rust 1.89, and no signal, which would end a program in Perl. TLS writes by another
+/// call: with it a program should ignore SIGPIPE.
 enum Stream {
     Unix(UnixStream),
     Tcp(TcpStream),

@@ -192,3 +192,42 @@ async fn its_tasks_end_with_it() {
     assert_eq!(alive(), 0, "the server has closed it");
     drop(channel);
 }
+
+/// Also with commands that nobody waits for any more, before the driver has seen them.
+#[tokio::test]
+async fn its_tasks_end_though_something_was_sent() {
+    let (channel, _server) = channel();
+    {
+        let both = async { tokio::join!(channel.send(PING, later()), channel.send(PING, later())) };
+        let mut both = std::pin::pin!(both);
+        let polled = poll_fn(|context| Poll::Ready(both.as_mut().poll(context))).await;
+        assert!(polled.is_pending());
+    }
+    drop(channel);
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+}
+
+/// A server that answers, but never in time, is as good as one that says nothing.
+#[tokio::test]
+async fn r32_what_comes_too_late_is_not_heard() {
+    let (channel, mut server) = channel();
+    let made = channel.heard();
+    let soon = Instant::now() + Duration::from_millis(20);
+    assert!(matches!(channel.send(PING, soon).await, Err(Fault::Silent)));
+    server.write_all(b"+late\r\n").await.unwrap();
+    // The late one has been read when the next one has left.
+    let next = tokio::spawn({
+        let channel = channel.clone();
+        async move { channel.send(PING, later()).await }
+    });
+    let mut commands = [0; 28];
+    server.read_exact(&mut commands).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(channel.heard(), made);
+    server.write_all(b"+PONG\r\n").await.unwrap();
+    assert!(next.await.unwrap().is_ok());
+    assert!(channel.heard() > made);
+}
