@@ -13,6 +13,8 @@ use TestSessions qw(entries_of);
 
 # Another class, since it is remembered of each whether there were objects in its sessions.
 { package My::Other; our @ISA = ('Dancer::Session::Redis') }
+# Of this one nothing is ever frozen as a whole.
+{ package My::Busy;  our @ISA = ('Dancer::Session::Redis') }
 { package My::Hook;  our @ISA = ('Dancer::Session::Redis'); our $FROZEN = 0; sub STORABLE_freeze { $FROZEN++; return 'x' } }
 
 my $class  = 'Dancer::Session::Redis';
@@ -89,7 +91,7 @@ subtest 'as a whole' => sub {
         $session->flush;
     }
     is($whole, 1, 'in an order that the program wants');
-    my $busy = My::Other->create;
+    my $busy = My::Busy->create;
     $busy->{$_} = $_ for 'a' .. 'e';
     my @seen;
     while (my ($key, $value) = each %$busy) {
