@@ -74,7 +74,7 @@ fn the_border_is_clean_under_valgrind() {
     if std::env::var_os("DANCER_SESSION_LONG").is_none() {
         return;
     }
-    for name in ["session", "dropin", "flush", "update"] {
+    for name in ["session", "dropin", "flush", "update", "frozen"] {
         let mut valgrind = Command::new("valgrind");
         let known = distribution().join("ffi/tests/perl.supp");
         valgrind
