@@ -346,6 +346,8 @@ impl Driver {
     /// whether there may be more.
     fn hand_out(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
         let (mut replies, mut may_come, mut closed) = (0, true, false);
+        // Before anybody gets a reply: whoever sends then must not seem to have been answered.
+        let now = self.shared.now();
         self.gave = false;
         loop {
             while let Some(length) = self.come.next_length().map_err(io::Error::other)? {
@@ -358,7 +360,7 @@ impl Driver {
                 let wanted = self.give(reply.map_err(|error| Fault::Broken(error.to_string())))?;
                 if wanted && !self.gave {
                     self.gave = true;
-                    self.shared.hear();
+                    self.shared.heard.store(now, Ordering::Relaxed);
                 }
                 if wanted && self.looking > 0 {
                     self.looking = 0;
@@ -423,11 +425,9 @@ impl Driver {
 }
 
 impl Shared {
-    /// A reply has come in time.
-    fn hear(&self) {
-        let since = self.born.elapsed().as_nanos();
-        let since = u64::try_from(since).unwrap_or(u64::MAX);
-        self.heard.store(since, Ordering::Relaxed);
+    /// In nanoseconds since it was made.
+    fn now(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
