@@ -22,6 +22,7 @@ use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use crossbeam_utils::CachePadded;
 use redis::aio::MultiplexedConnection;
 use tokio::task::coop::consume_budget;
 
@@ -76,7 +77,7 @@ struct Inner {
     lifetime: Lifetime,
     clock: Clock,
     entropy: Entropy,
-    queue: Queue,
+    queue: CachePadded<Queue>,
     /// What the log was told of faults, and when.
     reports: Arc<Reports>,
     /// For an engine without threads.

@@ -119,7 +119,8 @@ impl Eq for SessionId {}
 
 impl Hash for SessionId {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.as_str().hash(hasher);
+        // As long as a hash needs to be, and as random.
+        hasher.write(&self.file_number());
     }
 }
 
@@ -143,7 +144,7 @@ impl Fingerprint {
     const CHARS: usize = 8;
 
     /// The first characters of a key's name.
-    pub(crate) fn of(name: &[u8; 22]) -> Self {
+    pub(crate) fn of(name: &[u8]) -> Self {
         let mut text = [0; Self::CHARS];
         text.copy_from_slice(&name[..Self::CHARS]);
         Self(text)

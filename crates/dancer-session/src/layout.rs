@@ -28,7 +28,7 @@ pub(crate) use perl::PerlEntries;
 /// Under which key of the store something lives: a session, or the index of an owner's sessions.
 ///
 /// In the native layout the prefix, and the first 128 bits of the SHA-256 of the id as 22 characters
-/// of base64url: from the key nobody finds the id. In the Dancer layout the id itself.
+/// of base64url: from the key nobody finds the id. In the Dancer layout the id itself. Cheap to clone.
 #[derive(Clone)]
 pub struct Key(Name);
 
@@ -36,8 +36,12 @@ pub struct Key(Name);
 enum Name {
     /// The id itself.
     Bare(SessionId),
-    Text(Box<str>, Fingerprint),
+    /// Its end is the hash.
+    Text(Arc<str>),
 }
+
+/// 128 bits in base64url.
+const HASH_CHARS: usize = 22;
 
 impl Key {
     pub(crate) fn native(prefix: &str, id: &SessionId) -> Self {
@@ -60,20 +64,20 @@ impl Key {
     }
 
     fn hashed(before: &[&str], hash: &[u8; 16]) -> Self {
-        let mut name = [0; 22];
+        let mut name = [0; HASH_CHARS];
         encode(hash, &mut name);
         let length = before.iter().map(|part| part.len()).sum::<usize>();
         let mut text = String::with_capacity(length + name.len());
         text.extend(before.iter().copied());
         text.push_str(std::str::from_utf8(&name).unwrap_or_default());
-        Self(Name::Text(text.into(), Fingerprint::of(&name)))
+        Self(Name::Text(text.into()))
     }
 
     /// The key as the store has it.
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Name::Bare(id) => id.as_str(),
-            Name::Text(text, _) => text,
+            Name::Text(text) => text,
         }
     }
 
@@ -81,7 +85,7 @@ impl Key {
     pub fn fingerprint(&self) -> Fingerprint {
         match &self.0 {
             Name::Bare(id) => id.fingerprint(),
-            Name::Text(_, fingerprint) => *fingerprint,
+            Name::Text(text) => Fingerprint::of(&text.as_bytes()[text.len() - HASH_CHARS..]),
         }
     }
 }

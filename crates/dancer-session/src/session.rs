@@ -15,7 +15,7 @@ use crate::change::Change;
 use crate::engine::{Flushed, SessionEngine, run_to_end};
 use crate::hand::{Hand, Origin, OwnerChange};
 use crate::id::SessionId;
-use crate::layout::{Document, Entries};
+use crate::layout::{Document, Entries, Key};
 use crate::login::CSRF;
 use crate::sync::{Mutex, MutexGuard};
 use crate::{Adopted, Error, OwnedHandle, Owner, event};
@@ -41,16 +41,19 @@ pub(crate) struct Shared {
 #[derive(Clone)]
 pub(crate) struct Read {
     pub(crate) id: SessionId,
+    /// Where it is.
+    pub(crate) key: Key,
     pub(crate) payload: Bytes,
     pub(crate) document: Arc<Document>,
 }
 
 impl Read {
-    pub(crate) fn new(id: SessionId, payload: Bytes, mut document: Document) -> Self {
+    pub(crate) fn new(id: SessionId, key: Key, payload: Bytes, mut document: Document) -> Self {
         document.entries = document.entries.without_index();
         let document = Arc::new(document);
         Self {
             id,
+            key,
             payload,
             document,
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::Cache;
 use crate::id::{Entropy, Mark, SessionId};
-use crate::layout::{Codec, Document};
+use crate::layout::{Codec, Document, Key};
 use crate::lifetime::Moment;
 use crate::session::Read;
 use crate::{Layout, Settings};
@@ -21,7 +21,8 @@ fn read(text: &str) -> Read {
         owned: None,
         entries: Codec::new(&Settings::default()).empty(),
     };
-    Read::new(id, Bytes::copy_from_slice(text.as_bytes()), document)
+    let key = Key::bare(&id);
+    Read::new(id, key, Bytes::copy_from_slice(text.as_bytes()), document)
 }
 
 fn at(seconds: u64) -> Moment {

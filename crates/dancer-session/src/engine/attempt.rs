@@ -11,7 +11,7 @@ use super::doubt::Doubt;
 use super::flush::apply;
 use crate::hand::Task;
 use crate::id::{Mark, SessionId};
-use crate::layout::{Content, Document, Key};
+use crate::layout::{Content, Document};
 use crate::owner::Owned;
 use crate::session::Read;
 use crate::store::{Renew, Renewal, Replace};
@@ -20,8 +20,8 @@ use crate::{Error, event};
 /// One flush of a stored session, over as many tries as it takes.
 pub(super) struct Attempt<'a> {
     engine: &'a SessionEngine,
-    key: Key,
-    /// What is changed: as it was read, or as another writer has stored it since.
+    /// What is changed: as it was read, or as another writer has stored it since; always under the
+    /// same key.
     base: Read,
     task: &'a Task,
     /// The id that the session gets, if it is to be renewed.
@@ -46,7 +46,6 @@ enum Answer {
 impl<'a> Attempt<'a> {
     pub(super) fn new(
         engine: &'a SessionEngine,
-        read: &'a Read,
         fresh: Option<SessionId>,
         base: Read,
         task: &'a Task,
@@ -54,7 +53,6 @@ impl<'a> Attempt<'a> {
     ) -> Result<Self, Error> {
         Ok(Self {
             engine,
-            key: engine.key(&read.id),
             base,
             task,
             fresh,
@@ -121,14 +119,17 @@ impl<'a> Attempt<'a> {
             Box::pin(self.enlist(&document)).await?;
         }
         let Some(fresh) = self.fresh.clone() else {
-            let payload = engine.codec.encode(&self.key, &document)?;
-            let read = self
-                .tried
-                .insert(Read::new(self.base.id.clone(), payload, document));
+            let payload = engine.codec.encode(&self.base.key, &document)?;
+            let read = self.tried.insert(Read::new(
+                self.base.id.clone(),
+                self.base.key.clone(),
+                payload,
+                document,
+            ));
             let answer = self
                 .engine
                 .replace(
-                    &self.key,
+                    &self.base.key,
                     &self.base.payload,
                     &read.payload,
                     ttl,
@@ -155,20 +156,20 @@ impl<'a> Attempt<'a> {
         let engine = &self.engine.0;
         let new = self.engine.key(&fresh);
         let payload = engine.codec.encode(&new, &document)?;
-        let read = self.tried.insert(Read::new(fresh, payload, document));
-        let (stub, stub_ttl) = self.engine.stub(&self.key, self.mark);
+        let read = self.tried.insert(Read::new(fresh, new, payload, document));
+        let (stub, stub_ttl) = self.engine.stub(&self.base.key, self.mark);
         let renewal = Renewal {
-            old: &self.key,
+            old: &self.base.key,
             read: &self.base.payload,
             stub: &stub,
             stub_ttl,
-            new: &new,
+            new: &read.key,
             payload: &read.payload,
             ttl,
         };
-        let _forgotten = self.engine.forgetting(&self.key);
+        let _forgotten = self.engine.forgetting(&self.base.key);
         let answer = match engine.store.renew(renewal, self.doubt.by).await {
-            Err(error) if self.engine.is_foreign(&error, &self.key) => Renew::Gone,
+            Err(error) if self.engine.is_foreign(&error, &self.base.key) => Renew::Gone,
             answer => answer?,
         };
         Ok(match answer {
@@ -203,7 +204,7 @@ impl<'a> Attempt<'a> {
             .as_ref()
             .is_some_and(|read| read.id != base.id || read.document.owned.as_deref() != before);
         if moved {
-            self.engine.delist_later(&self.key, before);
+            self.engine.delist_later(&self.base.key, before);
         }
         read
     }
@@ -233,7 +234,7 @@ impl<'a> Attempt<'a> {
         let there = there.map_err(|error| self.unknown().because(error))?;
         match there.map(|(payload, _)| (self.engine.decode(&key, &payload), payload)) {
             Some((Ok(Content::Session(document)), payload)) if document.mark == self.mark => {
-                let read = Read::new(fresh.clone(), payload, document);
+                let read = Read::new(fresh.clone(), key, payload, document);
                 Ok(self.stored(Some(read)))
             }
             _ => Ok(None),
@@ -242,11 +243,16 @@ impl<'a> Attempt<'a> {
 
     /// What the payload means that is stored instead of the one expected.
     fn newer(&self, payload: Bytes) -> Result<Newer, Error> {
-        match self.engine.decode(&self.key, &payload)? {
+        match self.engine.decode(&self.base.key, &payload)? {
             Content::Stub(_) | Content::Foreign => Ok(Newer::Ended),
             Content::Session(document) => {
                 let own = document.mark == self.mark;
-                let read = Read::new(self.base.id.clone(), payload, document);
+                let read = Read::new(
+                    self.base.id.clone(),
+                    self.base.key.clone(),
+                    payload,
+                    document,
+                );
                 if own {
                     // A try whose reply was lost had been carried out after all.
                     return Ok(Newer::Own(read));

@@ -4,8 +4,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crossbeam_utils::CachePadded;
+
 use super::ahead::Ahead;
-use super::queue::Queue;
 use super::{Inner, SessionEngine};
 use crate::cache::Cache;
 use crate::id::Entropy;
@@ -122,7 +123,7 @@ impl EngineBuilder {
             lifetime: Lifetime::new(&self.settings),
             clock: self.clock,
             entropy: self.entropy,
-            queue: Queue::default(),
+            queue: CachePadded::default(),
             reports: Arc::default(),
             ahead: match self.threads {
                 Threads::Allowed => None,

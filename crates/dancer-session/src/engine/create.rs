@@ -59,7 +59,7 @@ impl SessionEngine {
             self.enlist(&key, &document, by).await?;
             if self.create_as(&key, &payload, &document, by).await? == Create::Created {
                 event::created(&id);
-                return Ok(Read::new(id, payload, document));
+                return Ok(Read::new(id, key, payload, document));
             }
             self.delist_later(&key, document.owned.as_deref());
             event::id_taken(&id);

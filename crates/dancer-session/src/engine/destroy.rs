@@ -15,7 +15,7 @@ impl SessionEngine {
     /// that its data may live on under an id that this one doesn't know.
     pub(super) async fn destroy(&self, doomed: &mut Doomed, by: Instant) -> Result<bool, Error> {
         let read = &doomed.read;
-        let key = self.key(&read.id);
+        let key = read.key.clone();
         let mark = match doomed.mark {
             Some(mark) => mark,
             None => *doomed.mark.insert(Mark::generate(&self.0.entropy)?),

@@ -229,30 +229,32 @@ impl SessionEngine {
         }
     }
 
-    /// Stores a session that was stored before, under a fresh id if it is renewed.
-    async fn store_again(
-        &self,
+    /// Stores a session that was stored before, under a fresh id if it is renewed. No `async fn`, for
+    /// the reason that [`carry_out`](Shared::carry_out) has.
+    fn store_again<'a>(
+        &'a self,
         done: Flushed,
-        read: &Read,
+        read: &'a Read,
         fresh: Option<SessionId>,
-        task: &Task,
+        task: &'a Task,
         by: Instant,
-    ) -> Outcome {
-        let mut turn = self.0.queue.turn(&read.id, by).await?;
-        let id = fresh.as_ref().unwrap_or(&read.id);
-        if !self.has_room(id, Some(read), task, by).await? {
+    ) -> impl Future<Output = Outcome> + Send + 'a {
+        async move {
+            let mut turn = self.0.queue.turn(&read.id, by).await?;
+            let id = fresh.as_ref().unwrap_or(&read.id);
+            if !self.has_room(id, Some(read), task, by).await? {
+                let start = turn.latest().unwrap_or_else(|| read.clone());
+                return Ok((Flushed::TooMany, Origin::Stored(start)));
+            }
             let start = turn.latest().unwrap_or_else(|| read.clone());
-            return Ok((Flushed::TooMany, Origin::Stored(start)));
+            // If this fails, nobody knows what is stored; the next flush starts from its own read.
+            turn.leave_behind(None);
+            let attempt = Attempt::new(self, fresh, start, task, by)?;
+            let stored = attempt.listed_for(task.login()).run().await?;
+            // Who stands in line behind a renew finds out that the session has gone.
+            turn.leave_behind(stored.clone());
+            self.outcome(done, stored, read, task, by).await
         }
-        let start = turn.latest().unwrap_or_else(|| read.clone());
-        // If this fails, nobody knows what is stored; the next flush starts from its own read.
-        turn.leave_behind(None);
-        let mut attempt =
-            Attempt::new(self, read, fresh, start, task, by)?.listed_for(task.login());
-        let stored = attempt.run().await?;
-        // Who stands in line behind a renew finds out that the session has gone.
-        turn.leave_behind(stored.clone());
-        self.outcome(done, stored, read, task, by).await
     }
 
     /// Whether the owner of a log-in, if this is one, may have one more session; if so, it stands in

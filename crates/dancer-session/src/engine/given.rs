@@ -47,9 +47,10 @@ impl SessionEngine {
     pub fn resume(&self, id: &str, payload: Bytes) -> Result<Session, Error> {
         let none = || Error::refused("this is no payload of that session");
         let id = SessionId::parse(id, self.0.codec.layout).ok_or_else(none)?;
-        match self.decode(&self.key(&id), &payload)? {
+        let key = self.key(&id);
+        match self.decode(&key, &payload)? {
             Content::Session(document) => {
-                let read = Read::new(id, payload, document);
+                let read = Read::new(id, key, payload, document);
                 Ok(Session::stored(self.clone(), read))
             }
             Content::Stub(_) | Content::Foreign => Err(none()),

@@ -2,6 +2,7 @@
 //! other in the store, one round trip at a time. So only processes compete there.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
@@ -16,7 +17,26 @@ use crate::sync::{Mutex, MutexGuard};
 /// One queue for each session that is being flushed just now; no trace of any other.
 #[derive(Default)]
 pub(super) struct Queue {
-    turns: Mutex<HashMap<SessionId, Arc<AsyncMutex<Latest>>>>,
+    turns: Mutex<Turns>,
+}
+
+type Turns = HashMap<SessionId, Arc<AsyncMutex<Latest>>, BuildHasherDefault<Filed>>;
+
+/// Takes the number that an id is filed under for its hash: it is one.
+#[derive(Default)]
+struct Filed(u64);
+
+impl Hasher for Filed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        debug_assert_eq!(bytes.len(), 16, "the number of an id");
+        let mut number = [0; 8];
+        number.copy_from_slice(&bytes[..8]);
+        self.0 = u64::from_ne_bytes(number);
+    }
 }
 
 /// What the flush before stored, so that the next one starts from there instead of being refused.
@@ -57,7 +77,7 @@ impl Queue {
         }
     }
 
-    fn turns(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<AsyncMutex<Latest>>>> {
+    fn turns(&self) -> MutexGuard<'_, Turns> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -56,13 +56,13 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
                     event::legacy_id(&id);
                 }
                 if document.dated || !engine.0.lifetime.is_limited() {
-                    let read = Read::new(id, payload, document);
-                    return Ok(engine.admit(key, read, left, now, reading));
+                    let read = Read::new(id, key, payload, document);
+                    return Ok(engine.admit(read, left, now, reading));
                 }
                 // Apart, as it is large and seldom.
                 match Box::pin(engine.date(&key, &payload, document, by)).await? {
                     Dated::Read(payload, document) => {
-                        let read = Read::new(id, payload, document);
+                        let read = Read::new(id, key, payload, document);
                         return Ok(Some(Session::stored(engine.clone(), read)));
                     }
                     Dated::Changed(newer) => payload = newer,
@@ -91,7 +91,6 @@ impl SessionEngine {
     /// to it that the key lives as long as the session.
     fn admit(
         &self,
-        key: Key,
         read: Read,
         left: Option<Duration>,
         now: Moment,
@@ -99,7 +98,7 @@ impl SessionEngine {
     ) -> Option<Session> {
         let Some(due) = self.limit(&read.document, now) else {
             event::limit_passed(&read.id);
-            self.touch_later(key, Duration::ZERO);
+            self.touch_later(read.key, Duration::ZERO);
             return None;
         };
         let interval = self.touch_interval();
@@ -111,7 +110,7 @@ impl SessionEngine {
             }
         };
         if touch {
-            self.touch_later(key, due);
+            self.touch_later(read.key.clone(), due);
         }
         let left = left.filter(|_| !touch).unwrap_or(due);
         self.keep(reading, &read, now, due, left);

@@ -77,9 +77,9 @@ impl RedisStore {
         Ok(Self {
             link: Link::new(settings, threads, cache.map(Tracking::of))?,
             timeout: settings.timeout,
-            flush: Script::new("flush", include_str!("flush.lua")),
-            renew: Script::new("renew", include_str!("renew.lua")),
-            enlist: Script::new("enlist", include_str!("enlist.lua")),
+            flush: Script::new("flush", include_str!("flush.lua"), 1),
+            renew: Script::new("renew", include_str!("renew.lua"), 2),
+            enlist: Script::new("enlist", include_str!("enlist.lua"), 1),
         })
     }
 

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::CachePadded;
 use redis::Value;
 use tokio::io::ReadBuf;
 use tokio::runtime::{self, Handle};
@@ -41,7 +42,7 @@ struct Sender {
 }
 
 struct Shared {
-    state: Mutex<State>,
+    state: CachePadded<Mutex<State>>,
     born: Instant,
     /// When the last reply came in time, in nanoseconds since then. That it says something, too late
     /// for everybody, is no reason to keep a connection.
@@ -85,7 +86,7 @@ impl Channel {
     /// before any reply behind it goes to anybody.
     pub(super) fn over(stream: Stream, listener: Option<Box<dyn Listener>>) -> Self {
         let shared = Arc::new(Shared {
-            state: Mutex::default(),
+            state: CachePadded::default(),
             born: Instant::now(),
             heard: AtomicU64::new(0),
             bell: Notify::new(),

@@ -43,10 +43,22 @@ impl<'k> Command<'k> {
 
     /// A command that logs and errors call otherwise than the server does.
     pub(super) fn shown_as(name: &'static str, word: &'static str, key: &'k Key) -> Self {
+        Self::empty(name, key).arg(word)
+    }
+
+    /// A command that begins as many others do.
+    pub(super) fn begun(name: &'static str, beginning: &Beginning, key: &'k Key) -> Self {
+        let mut command = Self::empty(name, key);
+        command.wire.extend_from_slice(&beginning.wire);
+        command.count = beginning.count;
+        command
+    }
+
+    fn empty(name: &'static str, key: &'k Key) -> Self {
         // Enough for what carries no payload.
         let mut wire = Vec::with_capacity(128);
         wire.extend_from_slice(&[0; GAP]);
-        let command = Self {
+        Self {
             name,
             wire,
             begin: GAP,
@@ -55,8 +67,7 @@ impl<'k> Command<'k> {
             keys: [None; MOST_KEYS],
             count: 0,
             gentler: false,
-        };
-        command.arg(word)
+        }
     }
 
     pub(super) fn key(mut self, key: &'k Key) -> Self {
@@ -105,12 +116,7 @@ impl<'k> Command<'k> {
     }
 
     fn push(mut self, argument: &[u8], kind: Kind) -> Self {
-        let mut head = [0; GAP];
-        let length = line(b'$', argument.len(), &mut head);
-        self.wire.reserve(length.len() + argument.len() + END.len());
-        self.wire.extend_from_slice(length);
-        self.wire.extend_from_slice(argument);
-        self.wire.extend_from_slice(END);
+        append(argument, &mut self.wire);
         // Of a longer one, which only reads, the log shows the beginning.
         if let Some(slot) = self.kinds.get_mut(self.count) {
             *slot = kind;
@@ -121,6 +127,12 @@ impl<'k> Command<'k> {
 
     /// Says in front of the arguments how many there are.
     fn write_head(mut self) -> Self {
+        // As nearly always.
+        if let Ok(digit @ 1..10) = u8::try_from(self.count) {
+            self.begin = GAP - 4;
+            self.wire[self.begin..GAP].copy_from_slice(&[b'*', b'0' + digit, b'\r', b'\n']);
+            return self;
+        }
         let mut head = [0; GAP];
         let count = line(b'*', self.count, &mut head);
         self.begin = GAP - count.len();
@@ -164,6 +176,34 @@ impl<'k> Command<'k> {
             Some(argument)
         })
     }
+}
+
+/// The first arguments of a command, as they go over the wire: the same in many.
+#[derive(Debug)]
+pub(super) struct Beginning {
+    wire: Vec<u8>,
+    count: usize,
+}
+
+impl Beginning {
+    pub(super) fn new(arguments: &[&str]) -> Self {
+        let mut wire = Vec::new();
+        for argument in arguments {
+            append(argument.as_bytes(), &mut wire);
+        }
+        let count = arguments.len();
+        Self { wire, count }
+    }
+}
+
+/// An argument as it goes over the wire.
+fn append(argument: &[u8], wire: &mut Vec<u8>) {
+    let mut head = [0; GAP];
+    let length = line(b'$', argument.len(), &mut head);
+    wire.reserve(length.len() + argument.len() + END.len());
+    wire.extend_from_slice(length);
+    wire.extend_from_slice(argument);
+    wire.extend_from_slice(END);
 }
 
 const END: &[u8] = b"\r\n";

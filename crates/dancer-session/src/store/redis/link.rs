@@ -2,9 +2,11 @@
 //! the command. Which connection they take is the business of [`upkeep`](super::upkeep).
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::CachePadded;
 use redis::aio::MultiplexedConnection;
 use redis::{Client, Cmd, ConnectionInfo, ProtocolVersion, Value};
 use tokio::time::{sleep, timeout_at};
@@ -24,7 +26,7 @@ pub(super) struct Link {
     /// For connections besides the shared one.
     client: Client,
     /// How many operations are under way.
-    in_flight: AtomicUsize,
+    in_flight: CachePadded<AtomicUsize>,
     /// For what is none of the sessions' business.
     beside: Beside,
 }
@@ -83,7 +85,7 @@ impl Link {
         Ok(Self {
             upkeep: Upkeep::new(shared, place, settings.timeout, threads, tracking, telling),
             client,
-            in_flight: AtomicUsize::new(0),
+            in_flight: CachePadded::default(),
             beside: Beside::default(),
         })
     }
@@ -94,8 +96,8 @@ impl Link {
 
     /// Whether the server that is connected just now has `SET … IFEQ`.
     pub(super) fn has_conditional_set(&self) -> bool {
-        let live = self.upkeep.current();
-        live.is_some_and(|live| live.skills.conditional_set)
+        let skills = self.upkeep.skills();
+        skills.is_some_and(|skills| skills.conditional_set)
     }
 
     /// Whether the server has answered within so long a time.
@@ -140,7 +142,7 @@ impl Link {
 
     /// The connection. All that may have to be done to have one is large, and a command is seldom in
     /// need of it: so it is apart.
-    async fn live(&self, by: Instant) -> Result<Live, Fault> {
+    async fn live(&self, by: Instant) -> Result<Arc<Live>, Fault> {
         match self.upkeep.current() {
             Some(live) => Ok(live),
             None => Box::pin(self.upkeep.live(by)).await,

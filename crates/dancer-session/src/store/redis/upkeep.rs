@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
+use crossbeam_utils::CachePadded;
 use redis::{Client, RedisError};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, watch};
@@ -37,6 +39,9 @@ struct Inner {
     started: Instant,
     /// How long one operation may take.
     timeout: Duration,
+    /// The connection there is. Changed only by who holds `current`; read by every command, and so
+    /// without a lock, for which the threads would wait.
+    live: ArcSwapOption<Live>,
     current: Mutex<Current>,
     /// Whether the circuit has anything to be told by an answer.
     troubled: AtomicBool,
@@ -51,7 +56,6 @@ struct Inner {
 }
 
 struct Current {
-    live: Option<Live>,
     /// How many connections were made so far: the number of the newest.
     made: u64,
     circuit: Circuit,
@@ -62,9 +66,9 @@ struct Current {
 }
 
 /// A connection that works, as far as anybody knows.
-#[derive(Clone)]
 pub(super) struct Live {
-    pub(super) line: Line,
+    /// Apart from the count of those who use it, which changes all the time.
+    pub(super) line: CachePadded<Line>,
     pub(super) skills: Skills,
     number: u64,
 }
@@ -93,7 +97,6 @@ impl Upkeep {
         telling: Telling,
     ) -> Self {
         let current = Current {
-            live: None,
             made: 0,
             circuit: Circuit::new(timeout),
             kept: false,
@@ -107,6 +110,7 @@ impl Upkeep {
             telling,
             started: Instant::now(),
             timeout,
+            live: ArcSwapOption::empty(),
             current: Mutex::new(current),
             troubled: AtomicBool::new(false),
             heard: AtomicU64::new(NEVER),
@@ -130,12 +134,18 @@ impl Upkeep {
     }
 
     /// The connection, if there is one.
-    pub(super) fn current(&self) -> Option<Live> {
-        self.0.current().live.clone()
+    pub(super) fn current(&self) -> Option<Arc<Live>> {
+        self.0.live.load_full()
+    }
+
+    /// What the server can do that is connected just now.
+    pub(super) fn skills(&self) -> Option<Skills> {
+        let live = self.0.live.load();
+        live.as_ref().map(|live| live.skills)
     }
 
     /// The connection; waits for one until `by`, unless the circuit is open.
-    pub(super) async fn live(&self, by: Instant) -> Result<Live, Fault> {
+    pub(super) async fn live(&self, by: Instant) -> Result<Arc<Live>, Fault> {
         match (self.current(), self.0.threads) {
             (Some(live), _) => Ok(live),
             (None, Threads::Allowed) => self.0.wait_for_one(by).await,
@@ -157,10 +167,9 @@ impl Upkeep {
         let inner = &self.0;
         if inner.tracking.is_some() {
             let now = inner.clock();
-            let current = inner.current();
+            let _current = inner.current();
             // A late reply over an old connection says nothing of the one there is now.
-            let there = current.live.as_ref();
-            if there.is_some_and(|there| there.number == live.number) {
+            if inner.number() == Some(live.number) {
                 inner.heard.store(now, Ordering::Release);
             }
         }
@@ -198,7 +207,7 @@ impl Upkeep {
             return;
         }
         current.replaced = Some(now);
-        current.live = None;
+        self.0.live.store(None);
         self.0.heard.store(NEVER, Ordering::Release);
         drop(current);
         if let Some(tracking) = &self.0.tracking {
@@ -233,17 +242,17 @@ impl Inner {
     }
 
     /// What there is to have at once: a connection, or the reason why there is none to wait for.
-    fn look(&self) -> Option<Result<Live, Fault>> {
+    fn look(&self) -> Option<Result<Arc<Live>, Fault>> {
         let current = self.current();
-        if let Some(live) = &current.live {
-            return Some(Ok(live.clone()));
+        if let Some(live) = self.live.load_full() {
+            return Some(Ok(live));
         }
         let cause = current.circuit.refusal()?;
         Some(Err(paused(&current.circuit, cause)))
     }
 
     /// Sleeps until the task that connects has made a connection, or has given up for a while.
-    async fn wait_for_one(self: &Arc<Self>, by: Instant) -> Result<Live, Fault> {
+    async fn wait_for_one(self: &Arc<Self>, by: Instant) -> Result<Arc<Live>, Fault> {
         let mut news = self.news.subscribe();
         loop {
             let found = self.look();
@@ -261,13 +270,13 @@ impl Inner {
 
     /// Makes a connection in the calling thread. While the circuit is open, one call after each
     /// pause tries, once, and all others fail at once.
-    async fn make_one(&self, by: Instant) -> Result<Live, Fault> {
+    async fn make_one(&self, by: Instant) -> Result<Arc<Live>, Fault> {
         loop {
             let Ok(_alone) = timeout_at(by.into(), self.connecting.lock()).await else {
                 return Err(self.none_in_time());
             };
-            if let Some(live) = &self.current().live {
-                return Ok(live.clone());
+            if let Some(live) = self.live.load_full() {
+                return Ok(live);
             }
             let now = Instant::now();
             let (next, attempt, refusal) = {
@@ -300,7 +309,7 @@ impl Inner {
             return;
         }
         let mut current = self.current();
-        if current.live.is_some() || current.kept {
+        if self.number().is_some() || current.kept {
             return;
         }
         current.kept = true;
@@ -310,7 +319,7 @@ impl Inner {
 
     fn step(self: Arc<Self>) -> Option<Step> {
         let mut current = self.current();
-        if current.live.is_some() {
+        if self.number().is_some() {
             current.kept = false;
             return None;
         }
@@ -348,11 +357,11 @@ impl Inner {
     fn remember(&self, line: Line, skills: Skills) {
         let mut current = self.current();
         current.made += 1;
-        current.live = Some(Live {
-            line,
+        self.live.store(Some(Arc::new(Live {
+            line: line.into(),
             skills,
             number: current.made,
-        });
+        })));
         current.circuit.connected();
         self.heard.store(self.clock(), Ordering::Release);
     }
@@ -401,18 +410,25 @@ impl Inner {
 
     /// Takes the connection with this number, or whichever there is, out of use.
     fn take(&self, number: Option<u64>) -> bool {
-        let mut current = self.current();
-        let taken = current
-            .live
-            .take_if(|live| number.is_none_or(|number| live.number == number));
-        if current.live.is_none() {
+        let current = self.current();
+        let there = self.number();
+        let taken = there.is_some() && (number.is_none() || number == there);
+        if taken {
+            self.live.store(None);
+        }
+        if taken || there.is_none() {
             self.heard.store(NEVER, Ordering::Release);
         }
         drop(current);
-        if let (Some(_), Some(tracking)) = (&taken, &self.tracking) {
+        if let (true, Some(tracking)) = (taken, &self.tracking) {
             tracking.ended();
         }
-        taken.is_some()
+        taken
+    }
+
+    /// That of the connection there is.
+    fn number(&self) -> Option<u64> {
+        self.live.load().as_ref().map(|live| live.number)
     }
 
     fn report(&self, kind: &'static str, words: &str) {
