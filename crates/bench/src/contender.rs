@@ -101,11 +101,19 @@ pub(crate) const CACHED: &str = "dancer-session, cached, with a writer";
 pub(crate) const CACHED_ON_AXUM: &str = "dancer-session on axum, cached";
 pub(crate) const AXUM_ALONE: &str = "axum without sessions";
 pub(crate) const OURS_ON_AXUM: &str = "dancer-session on axum";
+pub(crate) const OURS_EACH_CORE: &str = "dancer-session on axum, a runtime for each core";
+pub(crate) const TOWER_EACH_CORE: &str = "tower-sessions, pool of 1, a runtime for each core";
+pub(crate) const AXUM_ALONE_EACH_CORE: &str = "axum without sessions, a runtime for each core";
 pub(crate) const BARE: &str = "bare client";
 
 /// The libraries that a user would pick instead.
 pub(crate) fn is_peer(name: &str) -> bool {
-    name.starts_with(TOWER_SESSIONS) || name == ACTIX_SESSION
+    is_tower_sessions(name) || name == ACTIX_SESSION
+}
+
+/// As its documentation says, with any pool.
+pub(crate) fn is_tower_sessions(name: &str) -> bool {
+    POOLS.iter().any(|(_, pool)| *pool == name)
 }
 
 pub(crate) const TOWER_SESSIONS: &str = "tower-sessions";

@@ -4,7 +4,17 @@ use serde::Serialize;
 
 use crate::census::Census;
 use crate::plan::Cell;
-use crate::round::Timed;
+
+/// What was done in one turn.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Tally {
+    pub(crate) operations: u64,
+    /// Seconds that all of them took.
+    pub(crate) took: f64,
+    /// Microseconds that one took.
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+}
 
 /// One turn of one contender; times in microseconds.
 #[derive(Debug, Clone, Serialize)]
@@ -24,16 +34,16 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// `took` and `cpu` in seconds; `done`: what the Redis server did meanwhile.
-    pub(crate) fn of(timed: &mut Timed, took: f64, cpu: f64, done: &Census) -> Self {
-        let operations = timed.operations.max(1) as f64;
+    /// `cpu` in seconds; `done`: what the Redis server did meanwhile.
+    pub(crate) fn of(tally: &Tally, cpu: f64, done: &Census) -> Self {
+        let operations = tally.operations.max(1) as f64;
         let microseconds = |seconds: f64| seconds * 1e6 / operations;
         Self {
-            per_second: operations / took,
+            per_second: operations / tally.took,
             process: microseconds(cpu),
             server: microseconds(done.cpu),
-            p50: timed.percentile(0.5),
-            p99: timed.percentile(0.99),
+            p50: tally.p50,
+            p99: tally.p99,
             commands: done.commands() / operations,
             received: done.received / operations,
             sent: done.sent / operations,

@@ -1,13 +1,14 @@
 //! The comparison over HTTP: each application in a process of its own, with a Redis server of its own,
-//! visited in turns.
+//! visited by `wrk` in turns.
 
 pub(crate) mod apps;
-mod load;
+mod line;
+mod visitors;
+mod wrk;
 
 use std::env;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use indicatif::ProgressBar;
@@ -15,7 +16,8 @@ use redis::aio::MultiplexedConnection;
 use testbench::RedisServer;
 
 use self::apps::App;
-use self::load::{Page, Visitors};
+use self::visitors::Visitors;
+use self::wrk::Wrk;
 use crate::census::{Census, cpu_of};
 use crate::figures::{Figures, Route, Turn};
 use crate::plan::Plan;
@@ -25,9 +27,30 @@ pub(crate) const CONNECTIONS: usize = 64;
 const VISITORS: usize = 1024;
 const PAGES: [Page; 2] = [Page::Count, Page::Read];
 
+/// Which path is asked for, and what it does to the counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Page {
+    Count,
+    Read,
+}
+
+impl Page {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Count => "/count",
+            Self::Read => "/read",
+        }
+    }
+}
+
+/// Whether everything is installed that [`run`] needs.
+pub(crate) fn is_possible() -> bool {
+    Wrk::is_installed()
+}
+
 /// How many turns there are, for the progress bar.
 pub(crate) fn turns(plan: &Plan) -> usize {
-    App::value_variants().len() * PAGES.len() * plan.rounds
+    App::value_variants().len() * PAGES.len() * plan.http
 }
 
 pub(crate) async fn run(plan: &Plan, bar: &ProgressBar) -> Vec<Route> {
@@ -40,13 +63,10 @@ pub(crate) async fn run(plan: &Plan, bar: &ProgressBar) -> Vec<Route> {
     for page in PAGES {
         bar.set_message(format!("{} over HTTP", page.path()));
         let mut turns: Vec<Vec<Turn>> = sites.iter().map(|_| Vec::new()).collect();
-        for site in &mut sites {
-            site.turn(page, plan.http / 4).await;
-        }
-        for round in 0..plan.rounds {
+        for round in 0..plan.http {
             for turn in 0..sites.len() {
                 let at = (round + turn) % sites.len();
-                turns[at].push(sites[at].turn(page, plan.http).await);
+                turns[at].push(sites[at].turn(page).await);
                 bar.inc(1);
             }
         }
@@ -67,6 +87,7 @@ struct Site {
     name: &'static str,
     process: Process,
     visitors: Visitors,
+    wrk: Wrk,
     connection: MultiplexedConnection,
     _server: RedisServer,
 }
@@ -75,25 +96,28 @@ impl Site {
     async fn open(app: App) -> Self {
         let server = RedisServer::start_tcp();
         let (process, port) = Process::start(app, &server.url());
-        let sessions = app.has_sessions();
+        let visitors = Visitors::introduce(port, app.has_sessions());
         Self {
             name: app.name(),
             process,
-            visitors: Visitors::introduce(port, sessions, CONNECTIONS, VISITORS).await,
+            wrk: Wrk::new(server.directory(), port, &visitors.cookies),
+            visitors,
             connection: server.connection().await,
             _server: server,
         }
     }
 
-    async fn turn(&mut self, page: Page, length: Duration) -> Turn {
+    /// Waits for `wrk` without letting others work: there is nothing else to do.
+    async fn turn(&mut self, page: Page) -> Turn {
         let before = Census::of(&mut self.connection).await;
         let cpu = cpu_of(self.process.0.id());
-        let start = Instant::now();
-        let mut timed = self.visitors.visit(page, length).await;
-        let took = start.elapsed().as_secs_f64();
+        let visited = self.wrk.visit(page);
         let cpu = cpu_of(self.process.0.id()) - cpu;
         let done = Census::of(&mut self.connection).await.since(&before);
-        Turn::of(&mut timed, took, cpu, &done)
+        let tally = visited.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        let checked = self.visitors.check(page, tally.operations);
+        checked.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        Turn::of(&tally, cpu, &done)
     }
 }
 

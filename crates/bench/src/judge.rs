@@ -6,7 +6,7 @@ use serde::Serialize;
 use self::view::{Measure, View};
 use crate::contender::{
     ACTIX_SESSION, AXUM_ALONE, BARE, CACHED, CACHED_ON_AXUM, OURS, OURS_ON_AXUM, TOWER_SESSIONS,
-    is_peer,
+    is_peer, is_tower_sessions,
 };
 use crate::figures::Results;
 use crate::plan::{FEW, MANY, SMALL, Work};
@@ -119,7 +119,7 @@ const SET: &str = "retrieve + set + flush, 64 tasks";
 fn http(results: &Results) -> Vec<Verdict> {
     let count = View::at(results, "/count");
     let rate = |peer| count.ratio(OURS_ON_AXUM, peer, Measure::Rate);
-    let tower = count.best(|name| name.starts_with(TOWER_SESSIONS), Measure::Rate);
+    let tower = count.best(is_tower_sessions, Measure::Rate);
     let against = |peer: &str| format!("{peer}, on the same axum");
     vec![
         Verdict::new(

@@ -74,6 +74,7 @@ fn versions() -> BTreeMap<&'static str, String> {
     // The second one is what actix-session has.
     all.insert("redis (crate)", of("redis"));
     all.insert("redis-server", redis_server());
+    all.insert("wrk", wrk());
     all
 }
 
@@ -83,6 +84,13 @@ fn redis_server() -> String {
     let text = text.unwrap_or_default();
     let version = text.split(' ').find_map(|word| word.strip_prefix("v="));
     version.unwrap_or("unknown").to_owned()
+}
+
+fn wrk() -> String {
+    let output = Command::new("wrk").arg("--version").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let text = text.unwrap_or_default();
+    text.split(' ').nth(1).unwrap_or("unknown").to_owned()
 }
 
 fn read(path: &str) -> String {

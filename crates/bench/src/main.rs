@@ -43,7 +43,8 @@ struct Arguments {
     /// Write a picture of the main figures into this file, as SVG.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
-    /// Fewer and shorter rounds of what matters most: a minute instead of ten, and a wider spread.
+    /// Fewer and shorter rounds of what matters most: a minute and a half instead of ten, and a
+    /// wider spread.
     #[arg(long, global = true)]
     quick: bool,
 }
@@ -76,6 +77,12 @@ fn main() -> ExitCode {
     }
     let json = arguments.json.as_deref();
     match arguments.what {
+        None if !http::is_possible() => {
+            eprintln!(
+                "The web applications are visited by wrk. Please install it: apt-get install wrk"
+            );
+            return ExitCode::FAILURE;
+        }
         None => compare(arguments.quick, json, arguments.plot.as_deref()),
         Some(What::Storable) => {
             let rows = storable::measure(arguments.quick);

@@ -2,14 +2,14 @@
 
 use std::fmt::{self, Write};
 
-use crate::contender::{BARE, OURS, OURS_ON_AXUM};
+use crate::contender::{AXUM_ALONE_EACH_CORE, BARE, OURS, OURS_EACH_CORE, OURS_ON_AXUM};
 use crate::figures::{Figures, Results};
 use crate::plan::SMALL;
 use crate::report::thousands;
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 850.0;
 /// Where bars begin, and how long the longest is.
-const LEFT: f64 = 230.0;
+const LEFT: f64 = 320.0;
 const LONGEST: f64 = 430.0;
 const LINE: f64 = 20.0;
 
@@ -94,8 +94,8 @@ fn bars(out: &mut String, figures: &[Figures], mut y: f64) -> Result<f64, fmt::E
     for (name, rate) in rates {
         let (length, middle, end) = (rate / most * LONGEST, y + 14.0, LEFT - 8.0);
         let colour = match name {
-            OURS | OURS_ON_AXUM => "#b5482a",
-            BARE | "the server, pipelined" => "#cccccc",
+            OURS | OURS_ON_AXUM | OURS_EACH_CORE => "#b5482a",
+            BARE | AXUM_ALONE_EACH_CORE | "the server, pipelined" => "#cccccc",
             name if name.ends_with("without sessions") => "#cccccc",
             _ => "#5b7a99",
         };

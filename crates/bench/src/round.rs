@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::contender::Library;
 use crate::entries::FIRST;
+use crate::figures::Tally;
 use crate::plan::{Cell, Work};
 
 /// How many operations there were, and how long each took, in nanoseconds.
@@ -28,8 +29,18 @@ impl Timed {
         self.latencies.extend(other.latencies);
     }
 
+    /// `took`: seconds, of all operations together.
+    pub(crate) fn tally(mut self, took: f64) -> Tally {
+        Tally {
+            operations: self.operations,
+            took,
+            p50: self.percentile(0.5),
+            p99: self.percentile(0.99),
+        }
+    }
+
     /// The latency that this share of the operations did not exceed, in microseconds.
-    pub(crate) fn percentile(&mut self, share: f64) -> f64 {
+    fn percentile(&mut self, share: f64) -> f64 {
         if self.latencies.is_empty() {
             return 0.0;
         }

@@ -81,10 +81,10 @@ impl House {
         let before = Census::of(&mut self.connection).await;
         let cpu = cpu_of(process::id());
         let start = Instant::now();
-        let mut timed = contender.work(cell, length).await;
+        let timed = contender.work(cell, length).await;
         let took = start.elapsed().as_secs_f64();
         let cpu = cpu_of(process::id()) - cpu;
         let done = Census::of(&mut self.connection).await.since(&before);
-        Turn::of(&mut timed, took, cpu, &done)
+        Turn::of(&timed.tally(took), cpu, &done)
     }
 }

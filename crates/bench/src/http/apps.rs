@@ -1,6 +1,7 @@
 //! The same small web application on each framework: `/count` counts the visits of a visitor, `/read`
 //! tells them. Each with the library set up as its documentation says, and once without sessions.
 
+mod each_core;
 mod on_actix;
 mod on_axum;
 
@@ -9,7 +10,10 @@ use std::io;
 use clap::ValueEnum;
 
 use super::VISITORS;
-use crate::contender::{ACTIX_SESSION, AXUM_ALONE, CACHED_ON_AXUM, OURS_ON_AXUM, POOLS};
+use crate::contender::{
+    ACTIX_SESSION, AXUM_ALONE, AXUM_ALONE_EACH_CORE, CACHED_ON_AXUM, OURS_EACH_CORE, OURS_ON_AXUM,
+    POOLS, TOWER_EACH_CORE,
+};
 
 /// An application, as this program is told to be one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -20,6 +24,9 @@ pub(crate) enum App {
     AxumTowerSessions2,
     AxumTowerSessions6,
     AxumAlone,
+    AxumOursEachCore,
+    AxumTowerSessionsEachCore,
+    AxumAloneEachCore,
     ActixSession,
     ActixAlone,
 }
@@ -33,13 +40,19 @@ impl App {
             Self::AxumTowerSessions2 => POOLS[1].1,
             Self::AxumTowerSessions6 => POOLS[2].1,
             Self::AxumAlone => AXUM_ALONE,
+            Self::AxumOursEachCore => OURS_EACH_CORE,
+            Self::AxumTowerSessionsEachCore => TOWER_EACH_CORE,
+            Self::AxumAloneEachCore => AXUM_ALONE_EACH_CORE,
             Self::ActixSession => ACTIX_SESSION,
             Self::ActixAlone => "actix-web without sessions",
         }
     }
 
     pub(crate) fn has_sessions(self) -> bool {
-        !matches!(self, Self::AxumAlone | Self::ActixAlone)
+        !matches!(
+            self,
+            Self::AxumAlone | Self::AxumAloneEachCore | Self::ActixAlone
+        )
     }
 
     /// Serves on a free port, which it prints, until its input ends: with who started it.
@@ -56,6 +69,11 @@ impl App {
             Self::AxumTowerSessions2 => on_axum::serve(on_axum::tower_sessions(redis, POOLS[1].0)),
             Self::AxumTowerSessions6 => on_axum::serve(on_axum::tower_sessions(redis, POOLS[2].0)),
             Self::AxumAlone => on_axum::serve(on_axum::alone()),
+            Self::AxumOursEachCore => each_core::serve(|| on_axum::ours(redis, 0)),
+            Self::AxumTowerSessionsEachCore => {
+                each_core::serve(|| on_axum::tower_sessions(redis, POOLS[0].0));
+            }
+            Self::AxumAloneEachCore => each_core::serve(on_axum::alone),
             Self::ActixSession => on_actix::with_sessions(redis),
             Self::ActixAlone => on_actix::alone(),
         }

@@ -1,6 +1,8 @@
 use super::verdicts;
-use crate::contender::{ACTIX_SESSION, BARE, OURS};
-use crate::figures::{Figures, Measured, Memory, Results, Turn};
+use crate::contender::{
+    ACTIX_SESSION, BARE, OURS, OURS_EACH_CORE, OURS_ON_AXUM, POOLS, TOWER_EACH_CORE,
+};
+use crate::figures::{Figures, Measured, Memory, Results, Route, Turn};
 use crate::plan::{Cell, FEW, MANY, SMALL, Work};
 
 /// Turns of this rate; an operation takes as long as its share of a second.
@@ -93,6 +95,25 @@ fn the_best_peer_in_time_is_the_one_with_the_least() {
     };
     let verdict = found(&results, "the same, CPU time in the process", "pool of 2");
     assert_eq!(verdict, ("0.50".into(), "ok"));
+}
+
+#[test]
+fn what_has_a_runtime_for_each_core_is_no_peer() {
+    let results = Results {
+        http: vec![Route {
+            path: "/count",
+            figures: vec![
+                figures(OURS_EACH_CORE, &[900.0]),
+                figures(TOWER_EACH_CORE, &[800.0]),
+                figures(OURS_ON_AXUM, &[150.0]),
+                figures(POOLS[0].1, &[90.0]),
+                figures(POOLS[1].1, &[100.0]),
+            ],
+        }],
+        ..Results::default()
+    };
+    let verdict = found(&results, "HTTP counter, requests/s", "pool of 2, on the");
+    assert_eq!(verdict, ("1.50".into(), "ok"));
 }
 
 #[test]
