@@ -229,8 +229,11 @@ impl SessionEngine {
         }
     }
 
-    /// Stores a session that was stored before, under a fresh id if it is renewed. No `async fn`, for
-    /// the reason that [`carry_out`](Shared::carry_out) has.
+    /// Stores a session that was stored before, under a fresh id if it is renewed.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` would keep room for its arguments twice"
+    )]
     fn store_again<'a>(
         &'a self,
         done: Flushed,
