@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
 
 use crate::id::{Fingerprint, Mark, SessionId, encode};
 use crate::lifetime::Moment;
@@ -66,10 +67,13 @@ impl Key {
     fn hashed(before: &[&str], hash: &[u8; 16]) -> Self {
         let mut name = [0; HASH_CHARS];
         encode(hash, &mut name);
-        let length = before.iter().map(|part| part.len()).sum::<usize>();
-        let mut text = String::with_capacity(length + name.len());
-        text.extend(before.iter().copied());
-        text.push_str(std::str::from_utf8(&name).unwrap_or_default());
+        // On the stack first: a string would be one more allocation for every key.
+        let mut text = SmallVec::<[u8; 128]>::new();
+        before
+            .iter()
+            .for_each(|part| text.extend_from_slice(part.as_bytes()));
+        text.extend_from_slice(&name);
+        let text = std::str::from_utf8(&text).unwrap_or_default();
         Self(Name::Text(text.into()))
     }
 

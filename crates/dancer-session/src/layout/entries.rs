@@ -1,5 +1,6 @@
 //! The entries of a session in hand, of either layout, and single values on their way in and out.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,9 +25,16 @@ pub(crate) enum Entries {
 /// One encoded value.
 #[derive(Clone)]
 pub(crate) enum Value {
-    Json(Box<str>),
+    Json(Arc<[u8]>),
     Perl(Arc<storable::Document>),
 }
+
+thread_local! {
+    /// Room to encode in: how long a value is, only its end tells.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+/// More of it is given back.
+const MUCH_ROOM: usize = 16 * 1024;
 
 impl Value {
     /// Encodes a value for the entry `name`, which the error names.
@@ -40,10 +48,16 @@ impl Value {
             ))
         };
         match layout {
-            Layout::Native => match serde_json::to_string(value) {
-                Ok(text) => Ok(Self::Json(text.into())),
-                Err(cause) => Err(error(&cause)),
-            },
+            Layout::Native => {
+                let mut room = ROOM.take();
+                let written = serde_json::to_writer(&mut room, value);
+                let json = written.map(|()| Self::Json(room.as_slice().into()));
+                if room.capacity() <= MUCH_ROOM {
+                    room.clear();
+                    ROOM.set(room);
+                }
+                json.map_err(|cause| error(&cause))
+            }
             // How large the session may be is asked when it is written.
             Layout::Dancer => {
                 match storable::Document::of_with(value, dancer::limits(usize::MAX)) {

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::de::{MapAccess, Visitor};
@@ -35,7 +36,7 @@ struct Item {
 #[derive(Clone)]
 enum Piece {
     At { start: usize, end: usize },
-    Own(Box<str>),
+    Own(Arc<[u8]>),
 }
 
 impl JsonEntries {
@@ -108,12 +109,12 @@ impl JsonEntries {
         let at = self.position(name)?;
         Some(match &self.items[at].value {
             Piece::At { start, end } => self.source.slice(*start..*end),
-            Piece::Own(value) => Bytes::copy_from_slice(value.as_bytes()),
+            Piece::Own(value) => Bytes::copy_from_slice(value),
         })
     }
 
     /// `value` is JSON already.
-    pub(crate) fn set(&mut self, name: &str, value: Box<str>) {
+    pub(crate) fn set(&mut self, name: &str, value: Arc<[u8]>) {
         if self.index.is_empty() && self.items.len() >= MANY {
             let mut index = HashMap::with_capacity(self.items.len() + 1);
             for (name, at) in self.names().zip(0..) {
@@ -207,7 +208,7 @@ impl JsonEntries {
     fn text<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
         match piece {
             Piece::At { start, end } => &self.source[*start..*end],
-            Piece::Own(value) => value.as_bytes(),
+            Piece::Own(value) => value,
         }
     }
 }
@@ -247,12 +248,15 @@ impl<'de> Visitor<'de> for Pairs {
 }
 
 /// A name as JSON has it.
-fn quoted(name: &str) -> Box<str> {
+fn quoted(name: &str) -> Arc<[u8]> {
     let plain = |byte: &u8| *byte >= b' ' && !matches!(byte, b'"' | b'\\');
     if name.as_bytes().iter().all(plain) {
-        return ["\"", name, "\""].concat().into();
+        return [b"\"", name.as_bytes(), b"\""].concat().into();
     }
-    serde_json::Value::from(name).to_string().into()
+    serde_json::Value::from(name)
+        .to_string()
+        .into_bytes()
+        .into()
 }
 
 /// What a piece of JSON is, in one word for an error.

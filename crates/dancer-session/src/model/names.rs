@@ -148,7 +148,9 @@ impl Names {
         for change in hand.changes {
             match change {
                 Change::Set { name, value } => match value {
-                    Value::Json(text) => self.entry(name, text.parse().unwrap_or_default()),
+                    Value::Json(json) => {
+                        self.entry(name, serde_json::from_slice(json).unwrap_or_default());
+                    }
                     Value::Perl(_) => panic!("moments are named in the native layout"),
                 },
                 Change::Remove { .. } => self.out.push(b'r'),
