@@ -1,6 +1,7 @@
 //! The visitors: their cookies, and what the counter of each stands at. They are introduced and asked
 //! here, while nothing is timed; in between `wrk` visits in their name.
 
+use std::ops::RangeInclusive;
 use std::thread;
 use std::time::Duration;
 
@@ -58,6 +59,12 @@ impl Visitors {
         compare(page, requests, &self.visits, &visits)?;
         self.visits = visits;
         Ok(())
+    }
+
+    /// What the counters stand at, which is nearly the same with all; `None` without sessions.
+    pub(super) fn stand(&self) -> Option<RangeInclusive<u64>> {
+        let (least, most) = (self.visits.iter().min()?, self.visits.iter().max()?);
+        Some(*least..=*most)
     }
 
     fn look(&self) -> Vec<u64> {

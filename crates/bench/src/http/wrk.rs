@@ -1,6 +1,7 @@
 //! `wrk`, which visits an application while that is timed.
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -42,14 +43,21 @@ impl Wrk {
         wrk
     }
 
-    /// All visitors ask for this page.
-    pub(super) fn visit(&self, page: Page) -> Result<Tally, String> {
+    /// All visitors ask for this page. `stand`: what their counters stand at, if every answer is to be
+    /// looked at.
+    pub(super) fn visit(
+        &self,
+        page: Page,
+        stand: Option<RangeInclusive<u64>>,
+    ) -> Result<Tally, String> {
+        let stand = stand.map(|stand| [stand.start().to_string(), stand.end().to_string()]);
         let output = Command::new("wrk")
             .args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{SECONDS}s")])
             .arg("-s")
             .arg(&self.script)
             .args([&self.url, "--", page.path()])
             .arg(&self.cookies)
+            .args(stand.iter().flatten())
             .output()
             .expect("wrk was there before");
         let text = String::from_utf8_lossy(&output.stdout);
@@ -73,6 +81,8 @@ struct Told {
     write: u64,
     timeout: u64,
     status: u64,
+    /// Answers with another number than could be, if they were looked at.
+    unexpected: u64,
 }
 
 /// Reads what wrk has printed, of which one line is the script's.
@@ -82,6 +92,12 @@ fn tally(output: &str) -> Result<Tally, String> {
     let told: Told = serde_json::from_str(told).map_err(|error| error.to_string())?;
     if told.connect + told.read + told.write + told.timeout + told.status > 0 {
         return Err("every request was expected to be answered, with status 200".to_owned());
+    }
+    if told.unexpected > 0 {
+        return Err(format!(
+            "every answer was expected to tell what its visitor's counter stood at; {} did not",
+            told.unexpected
+        ));
     }
     Ok(Tally {
         operations: told.requests,
@@ -95,8 +111,8 @@ fn tally(output: &str) -> Result<Tally, String> {
 mod tests {
     use super::*;
 
-    /// As wrk prints it, with so many answers that were no good.
-    fn output(wrong: u64) -> String {
+    /// As wrk prints it, with so many answers of another status, and with another number.
+    fn output(status: u64, unexpected: u64) -> String {
         format!(
             r#"Running 1s test @ http://127.0.0.1:4000/
   1 threads and 64 connections
@@ -106,7 +122,7 @@ mod tests {
   66123 requests in 1.10s, 8.07MB read
 Requests/sec:  60103.10
 Transfer/sec:      7.34MB
-{{"requests":66123,"duration":1100160,"p50":1020,"p99":2050,"connect":0,"read":0,"write":0,"timeout":0,"status":{wrong}}}
+{{"requests":66123,"duration":1100160,"p50":1020,"p99":2050,"connect":0,"read":0,"write":0,"timeout":0,"status":{status},"unexpected":{unexpected}}}
 "#
         )
     }
@@ -119,13 +135,15 @@ Transfer/sec:      7.34MB
             p50: 1020.0,
             p99: 2050.0,
         };
-        assert_eq!(tally(&output(0)), Ok(right));
+        assert_eq!(tally(&output(0, 0)), Ok(right));
     }
 
     #[test]
     fn an_answer_that_is_no_good_is_told() {
-        let error = tally(&output(1)).expect_err("one was wrong");
+        let error = tally(&output(1, 0)).expect_err("one was an error");
         assert!(error.contains("expected to be answered"), "{error}");
+        let error = tally(&output(0, 3)).expect_err("three were wrong");
+        assert!(error.contains("3 did not"), "{error}");
     }
 
     #[test]
