@@ -81,7 +81,7 @@ sub retrieve {
     # A sub-class looks at its own settings there.
     $class->new(id => $id) if $class ne __PACKAGE__ && $class->can('init') != \&init;
     utf8::encode($id);
-    my ($outcome, undef, $payload, $shown) = $engine->call('retrieve', $id);
+    my ($outcome, $payload, undef, $shown) = $engine->retrieve($id);
     if ($outcome eq 'stored') {
         my $self = _thaw($shown, $payload) // return undef;    ## no critic
         delete @$self{@RESERVED};
@@ -222,7 +222,7 @@ sub _slide_cookie {
         || !Dancer::Session::Redis::Cookie->has($name, $self->{id});
     if (!$self->_hand->{flushed}) {
         # Meanwhile another request may have given the browser a newer one, and only Redis knows.
-        my ($outcome) = _engine($self)->call('retrieve', _id_of($self));
+        my ($outcome) = _engine($self)->retrieve(_id_of($self));
         return if $outcome ne 'stored';
     }
     Dancer::Session::Redis::Cookie->send($name, $self->{id});
@@ -277,14 +277,15 @@ sub _try {
         if $is eq 'unknown';
     my $engine = _engine($self);
     my $class  = $hand->{class} // ref $self;
-    my ($outcome, $id, $payload, $shown, @names);
+    my $before = $hand->{id} // _id_of($self);
+    my ($outcome, $payload, $id, $shown, @names);
     utf8::encode($_) for @name;
     while (1) {
         my $frozen = _freeze($self, $class);
-        ($outcome, $id, $payload, $shown, @names) =
+        ($outcome, $payload, $id, $shown, @names) =
             $is eq 'new'
-            ? $engine->call('create', $hand->{id}, $frozen)
-            : $engine->call('flush', $hand->{id} // _id_of($self), $hand->{payload} // '', $frozen, $how, @name);
+            ? $engine->call('create', $before, $frozen)
+            : $engine->flush($before, $hand->{payload} // '', $frozen, $how, @name);
         last if $outcome ne 'whole';
         $WHOLE{$class} = 1;
     }
@@ -293,6 +294,7 @@ sub _try {
         $hand->{is} = 'ended';
         return $outcome;
     }
+    $id //= $before;
     # The hash may be locked.
     $self->{id} = $id if ($self->{id} // '') ne $id;
     $hand->{payload} = $payload;
