@@ -118,14 +118,15 @@ sub retrieve {
     return _told($answer, $length, $id);
 }
 
-# Stores a session, all of which is in bytes: its id, the payload that was read,
-# and as it is now.
+# Stores a session, all of which is in bytes: its id, how, and what else there is
+# to say about that; behind these, so that they need not be copied, the payload
+# that was read, and the session as it is now.
 sub flush {
-    my ($self, $id, $payload, $frozen, $how, @more) = @_;
-    $how = @more ? pack '(N/a*)*', $how, @more : $HOW{$how};
+    my ($self, $id, $how, $more) = @_;
+    $how = @$more ? pack '(N/a*)*', $how, @$more : $HOW{$how};
     my $answer = substr $ROOM, 0, my $length = _flush(
-        $self->{number}, $id, length $id, $payload, length $payload,
-        $frozen, length $frozen, $how, length $how, $ROOM, ROOM
+        $self->{number}, $id, length $id, $_[4], length $_[4],
+        $_[5], length $_[5], $how, length $how, $ROOM, ROOM
     );
     return (stored => $answer) if $length > 0 && ord $answer;
     return _told($answer, $length);
