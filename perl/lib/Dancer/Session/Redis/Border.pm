@@ -100,8 +100,10 @@ sub call {
     my $request = pack '(N/a*)*', $name, $self->{number}, @parts;
     # One text with Perl's UTF-8 flag among them makes characters of all.
     utf8::downgrade($request);
-    my $address = _call($request, length $request, \my $length);
-    return _parts(_at($address, $length));
+    my ($address, $length, $reply);
+    # One statement: between two, the handler of a signal may call the engine.
+    $address = _call($request, length $request, \$length), $reply = unpack "P$length", pack 'J', $address;
+    return _parts($reply);
 }
 
 # What is under an id, which is in bytes.
@@ -111,7 +113,7 @@ sub retrieve {
         my $failure = Dancer::Session::Redis::Request->failure($id);
         die $failure if defined $failure;    ## no critic: as it came
     }
-    # In one statement, as the handler of a signal may call the engine, too.
+    # One statement, too.
     my $answer = substr $ROOM, 0, my $length = _retrieve($self->{number}, $id, length $id, $ROOM, ROOM);
     # A reply begins with a zero.
     return (stored => $answer) if $length > 0 && ord $answer;
@@ -136,18 +138,13 @@ sub flush {
 sub _told {
     my ($answer, $length, $id) = @_;
     if ($length < 0) {
-        my $address = _reply($length, \my $whole)
-            // Carp::croak('Dancer::Session::Redis: unknown: the handler of a signal has called the engine, too');
-        $answer = _at($address, $whole);
+        my ($address, $whole);
+        $address = _reply($length, \$whole), $answer = unpack "P$whole", pack 'J', $address;
+        length $answer
+            or Carp::croak('Dancer::Session::Redis: unknown: the handler of a signal has called the engine, too');
         return (stored => $answer) if ord $answer;
     }
     return _parts($answer, $id);
-}
-
-# A copy of what the engine keeps there until its next reply.
-sub _at {
-    my ($address, $length) = @_;
-    return unpack "P$length", pack 'J', $address;
 }
 
 sub _parts {
