@@ -178,13 +178,15 @@ subtest 'signals' => sub {
     ok soon(sub { $called->(); $reaped == 20 }), 'children that end during calls are reaped';
     is $reaped, 20, 'each once';
 
-    my ($signals, $calls) = (0, 0);
-    local $SIG{USR1} = sub { $signals++ };
+    my ($signals, $calls, $mixed) = (0, 0, 0);
+    my $other = $class->create;
+    local $SIG{USR1} = sub { $signals++; $mixed++ if $class->retrieve($other->id)->id ne $other->id };
     my ($parent, $sent) = ($$, 0);
     begin(sub { for (1 .. 1000) { kill USR1 => $parent; sleep 0.0005 } });
     ok eval { soon(sub { $called->(); $calls++; $reaped == 21 }) }, '1000 signals during calls: no call fails'
         or diag $@;
     ok $signals > 100, 'their handler has been called';
+    is $mixed, 0, 'and has read another session each time';
     is $class->retrieve($id)->{n}, $session->{n}, 'and nothing is lost';
 };
 

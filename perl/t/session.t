@@ -117,6 +117,14 @@ for my $flushes (1, 2) {
     ok(utf8::is_utf8($read->{text}), 'characters are characters') and $read->flush;
 }
 
+# What is a bit smaller or larger than there is room for between Perl and the engine.
+$session = $class->create;
+for my $size (map { 65_536 - 10 * $_ } -5 .. 30) {
+    $session->{big} = substr join('', 10_000 .. 30_000), 0, $size;
+    $session->flush;
+    is_deeply($class->retrieve($session->id), $session, "with $size bytes it comes back");
+}
+
 # Classes.
 $session = Shop::Session->create;
 $session->{x} = 1;

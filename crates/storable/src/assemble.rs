@@ -33,19 +33,20 @@ pub fn assemble(parts: &[u8]) -> Option<Vec<u8>> {
     let Item::Array { len } = reader.item().ok()? else {
         return None;
     };
-    // What is announced may be a lie, so nothing is made room for.
     let count = match len % 2 {
         1 => len / 2,
         _ => return None,
     };
     let begin = reader.at();
-    let mut ends = Vec::new();
-    let mut open = Vec::new();
+    // What is announced may be a lie: for more there is room when they come.
+    let likely = count.min(32) as usize;
+    let mut ends = Vec::with_capacity(likely);
+    let mut open = Vec::with_capacity(8);
     for _ in 0..count {
         skip(&mut reader, &mut open)?;
         ends.push(reader.at());
     }
-    let mut keys = Vec::new();
+    let mut keys = Vec::with_capacity(likely);
     for _ in 0..count {
         keys.push(match reader.item().ok()? {
             Item::Bytes(name) => Key { name, flags: 0 },

@@ -12,7 +12,7 @@ use dancer_session::{
 
 use crate::commands;
 use crate::engines::{self, Live, Tied};
-use crate::message::{Failure, Parts, Reply};
+use crate::message::{Answer, Failure, Parts, Reply, text};
 use crate::owners;
 use crate::settings;
 
@@ -26,12 +26,11 @@ fn carry_out(mut parts: Parts<'_>) -> Result<Reply, Failure> {
     if name == "open" {
         return open(parts);
     }
-    let live = engines::live(parts.text()?)?;
+    let number = parts.text()?.parse();
+    let live = engines::live(number.map_err(|_| Failure::refused("no number of an engine"))?)?;
     live.run(async |engine| match name {
         "id" => Ok(Reply::new("id").with(engine.new_id()?.as_str())),
         "create" => create(engine, &live, parts).await,
-        "retrieve" => retrieve(engine, &live, parts).await,
-        "flush" => flush(engine, &live, parts).await,
         "destroy" => destroy(engine, parts).await,
         "owner" => owners::owner(engine, parts).await,
         "sessions_of" => owners::list(engine, parts).await,
@@ -64,7 +63,7 @@ fn open(mut parts: Parts<'_>) -> Result<Reply, Failure> {
     Ok(warnings.iter().fold(reply, Reply::with))
 }
 
-/// An id that a session has had since it was made, and the session: its id now, and its payload; or
+/// An id that a session has had since it was made, and the session: its payload, and its id now; or
 /// `whole`, if the session has to be frozen as a whole.
 async fn create(
     engine: &SessionEngine,
@@ -86,66 +85,90 @@ async fn create(
     }
 }
 
-/// An id: `missing`, `ended`, `unread`, or the payload, and what Perl thaws if that is not the same.
-async fn retrieve(
-    engine: &SessionEngine,
-    live: &Live,
-    mut parts: Parts<'_>,
-) -> Result<Reply, Failure> {
+/// An id: `missing`, `ended`, `unread`, or the payload, the id, and what Perl thaws if that is not the
+/// payload.
+pub(crate) fn retrieve(number: usize, id: &[u8]) -> Answer {
+    let read = || {
+        let (live, id) = (engines::live(number)?, text(id)?);
+        live.run(async |engine| read(engine, &live, id).await)
+    };
+    read().unwrap_or_else(Answer::from)
+}
+
+async fn read(engine: &SessionEngine, live: &Live, id: &str) -> Result<Answer, Failure> {
     let goes_on = engine.settings().on_unavailable == OnUnavailable::ReadOnly;
     let quietly = engine.settings().on_unreadable == OnUnreadable::Anonymous;
-    let session = match engine.retrieve(parts.text()?).await {
+    let session = match engine.retrieve(id).await {
         Ok(Some(session)) => session,
-        Ok(None) => return Ok(Reply::new("missing")),
-        Err(error) if error.is_unreadable() && quietly => return Ok(Reply::new("missing")),
-        Err(error) if error.is_unavailable() && goes_on => return Ok(Reply::new("unread")),
+        Ok(None) => return Ok(Reply::new("missing").into()),
+        Err(error) if error.is_unreadable() && quietly => return Ok(Reply::new("missing").into()),
+        Err(error) if error.is_unavailable() && goes_on => return Ok(Reply::new("unread").into()),
         Err(error) => return Err(error.into()),
     };
     if session.is_ended() {
-        return Ok(Reply::new("ended"));
+        return Ok(Reply::new("ended").into());
     }
-    let reply = shown(stored("stored", &session), &session, live.tied);
+    let answer = match shown(&session, live.tied) {
+        Ok(None) => Ok(Answer::Stored(payload(&session))),
+        Ok(Some(shown)) => Ok(stored("stored", &session).with(shown).into()),
+        Err(_) if quietly => Ok(Reply::new("missing").into()),
+        Err(failure) => Err(failure),
+    };
     live.keep(session);
-    match quietly {
-        true => Ok(reply.unwrap_or_else(|_| Reply::new("missing"))),
-        false => reply,
-    }
+    answer
 }
 
 const TIED: &str = "the session has a tied variable, whose class would be called: take it out, or \
                     set redis_session.allow_tied";
 
-/// An id, the payload that was read (empty: none), the session as it is now, how, for `exactly` the
-/// name of an entry, and for `owner` a name and a description. What became of it (`whole`: nothing, the
-/// session has to be frozen as a whole); its id and payload; what Perl thaws, and the names of the
-/// entries that it has to take over from that.
-async fn flush(
+/// A session as Perl has it, and what it was.
+pub(crate) struct InPerl<'a> {
+    pub(crate) id: &'a [u8],
+    /// What was read, or stored last; empty: nothing.
+    pub(crate) payload: &'a [u8],
+    /// As it is now.
+    pub(crate) frozen: &'a [u8],
+}
+
+/// A session, and how: for `exactly` also the name of an entry, and for `owner` a name and a
+/// description. What became of it (`whole`: nothing, the session has to be frozen as a whole); its
+/// payload and id; what Perl thaws, and the names of the entries that it has to take over from that.
+pub(crate) fn flush(number: usize, session: &InPerl<'_>, how: &[u8]) -> Answer {
+    let store = || {
+        let live = engines::live(number)?;
+        live.run(async |engine| store(engine, &live, session, Parts::of(how)).await)
+    };
+    store().unwrap_or_else(Answer::from)
+}
+
+async fn store(
     engine: &SessionEngine,
     live: &Live,
+    session: &InPerl<'_>,
     mut parts: Parts<'_>,
-) -> Result<Reply, Failure> {
+) -> Result<Answer, Failure> {
     let tied = live.tied;
-    let (id, payload) = (parts.text()?, parts.bytes()?);
-    let Some(frozen) = object_of(parts.bytes()?) else {
-        return Ok(Reply::new("whole"));
+    let (id, read) = (text(session.id)?, session.payload);
+    let Some(frozen) = object_of(session.frozen) else {
+        return Ok(Reply::new("whole").into());
     };
     let how = parts.text()?;
     let exactly = match how {
         "exactly" => Some(parts.text()?),
         _ => None,
     };
-    let kept = live.take(id, payload);
+    let kept = live.take(id, read);
     let session = match kept {
         Some(kept) => Some(kept),
-        None => in_hand(engine, id, payload).await?,
+        None => in_hand(engine, id, read).await?,
     };
     let Some(session) = session else {
-        return Ok(Reply::new("ended"));
+        return Ok(Reply::new("ended").into());
     };
     let adopted = adopt(&session, tied, &frozen, exactly)?;
     if how == "changed" && adopted.is_unchanged() {
         session.discard();
-        return Ok(Reply::new("unchanged"));
+        return Ok(Reply::new("unchanged").into());
     }
     match how {
         "renew" => session.renew(),
@@ -156,24 +179,22 @@ async fn flush(
         Ok(Flushed::Stored) => "stored",
         Ok(Flushed::Renewed) => "renewed",
         Ok(Flushed::Created) => "created",
-        Ok(Flushed::TooMany) => return Ok(Reply::new("too many")),
-        Ok(_) => return Ok(Reply::new("ended")),
+        Ok(Flushed::TooMany) => return Ok(Reply::new("too many").into()),
+        Ok(_) => return Ok(Reply::new("ended").into()),
         Err(_) if adopted.is_outrun() => return outrun(engine, id, tied, &adopted, exactly).await,
         Err(error) => return Err(error.into()),
     };
-    let reply = stored(outcome, &session);
     let overtaken = match adopted.is_merged() || outcome != "stored" {
         true => adopted.overtaken(&session)?,
         false => Vec::new(),
     };
-    let reply = match overtaken.is_empty() {
-        true => reply,
-        false => overtaken
-            .iter()
-            .fold(shown(reply, &session, tied)?, Reply::with),
+    let answer = match (outcome, overtaken.is_empty()) {
+        ("stored", true) => Answer::Stored(payload(&session)),
+        (_, true) => stored(outcome, &session).into(),
+        (_, false) => overtaking(outcome, &session, tied, &overtaken)?.into(),
     };
     live.keep(session);
-    Ok(reply)
+    Ok(answer)
 }
 
 /// Another request has changed the entry that a new value was made from: nothing is stored, and
@@ -184,15 +205,14 @@ async fn outrun(
     tied: Tied,
     adopted: &Adopted,
     name: Option<&str>,
-) -> Result<Reply, Failure> {
+) -> Result<Answer, Failure> {
     let Some(newer) = in_hand(engine, id, b"").await? else {
-        return Ok(Reply::new("ended"));
+        return Ok(Reply::new("ended").into());
     };
-    let reply = shown(stored("outrun", &newer), &newer, tied)?;
     // Others may go on storing: the sooner Perl tries again, the less often it is outrun again.
     let overtaken = adopted.changed_by_others(&newer)?;
-    let reply = overtaken.iter().fold(reply, Reply::with);
-    Ok(reply.with(name.unwrap_or_default()))
+    let reply = overtaking("outrun", &newer, tied, &overtaken)?;
+    Ok(reply.with(name.unwrap_or_default()).into())
 }
 
 /// An id, and the payload that was read (empty: none): `destroyed`; `ended`, if another request had
@@ -267,20 +287,32 @@ async fn flushed(session: &Session) -> Result<Flushed, Error> {
 fn stored(outcome: &str, session: &Session) -> Reply {
     let id = session.id();
     let id = id.as_ref().map_or("", |id| id.as_str());
-    let payload = session.payload().unwrap_or_default();
-    Reply::new(outcome).with(id).with(payload)
+    Reply::new(outcome).with(payload(session)).with(id)
 }
 
-/// Adds what Perl thaws, if that is not the payload.
-fn shown(reply: Reply, session: &Session, tied: Tied) -> Result<Reply, Failure> {
+/// The same, with the entries that Perl has to take over.
+fn overtaking(
+    outcome: &str,
+    session: &Session,
+    tied: Tied,
+    names: &[Box<[u8]>],
+) -> Result<Reply, Failure> {
+    let shown = shown(session, tied)?.unwrap_or_default();
+    let reply = stored(outcome, session).with(shown);
+    Ok(names.iter().fold(reply, Reply::with))
+}
+
+fn payload(session: &Session) -> Bytes {
+    session.payload().unwrap_or_default()
+}
+
+/// What Perl thaws, if that is not the payload.
+fn shown(session: &Session, tied: Tied) -> Result<Option<Bytes>, Failure> {
     // Also what another request has stored meanwhile.
     if tied == Tied::Refused && session.has_tied() {
         return Err(Failure::unreadable(TIED));
     }
     let frozen = session.freeze()?;
     let same = frozen == session.payload();
-    Ok(reply.with(match frozen {
-        Some(frozen) if !same => frozen,
-        _ => Bytes::new(),
-    }))
+    Ok(frozen.filter(|_| !same))
 }

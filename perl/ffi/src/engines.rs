@@ -132,12 +132,9 @@ pub(crate) fn open(settings: Settings, tied: Tied) -> Result<usize, Error> {
 }
 
 /// The engine with this number, of this process.
-pub(crate) fn live(number: &str) -> Result<Arc<Live>, Error> {
+pub(crate) fn live(number: usize) -> Result<Arc<Live>, Error> {
     let mut engines = engines();
-    let engine = number
-        .parse()
-        .ok()
-        .and_then(|at: usize| engines.get_mut(at));
+    let engine = engines.get_mut(number);
     let engine = engine.ok_or_else(|| Error::not_applied("a number that no engine has"))?;
     if let Some(live) = &engine.live {
         if live.process == process::id() {

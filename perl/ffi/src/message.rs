@@ -4,7 +4,40 @@
 //! A request is the name of a call, the number of an engine, and what the call needs. A reply is
 //! `error`, its kind and its words; or what became of it, and what there is to know.
 
+use bytes::Bytes;
 use dancer_session::Error;
+
+/// What a call comes to that each request of a visitor makes.
+pub(crate) enum Answer {
+    /// The session is stored under the id that Perl has, and is nothing but this payload.
+    Stored(Bytes),
+    /// All else.
+    Told(Reply),
+}
+
+impl Answer {
+    /// A payload as it is, or a reply, which begins with a zero byte, as its first part is short.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self {
+            // None does, in either layout.
+            Self::Stored(payload) if payload.first().is_some_and(|&first| first != 0) => payload,
+            Self::Stored(payload) => Reply::new("stored").with(payload).into_bytes().into(),
+            Self::Told(reply) => reply.into_bytes().into(),
+        }
+    }
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self::Told(reply)
+    }
+}
+
+impl From<Failure> for Answer {
+    fn from(failure: Failure) -> Self {
+        Self::Told(failure.into())
+    }
+}
 
 /// A reply in the making.
 pub(crate) struct Reply(Vec<u8>);
@@ -87,6 +120,11 @@ impl From<Error> for Failure {
     }
 }
 
+/// What has to be a text.
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, Failure> {
+    std::str::from_utf8(bytes).map_err(|_| Failure::refused("a text that is not UTF-8"))
+}
+
 /// The parts of a request that are still to be read.
 pub(crate) struct Parts<'a>(&'a [u8]);
 
@@ -96,8 +134,7 @@ impl<'a> Parts<'a> {
     }
 
     pub(crate) fn text(&mut self) -> Result<&'a str, Failure> {
-        let bytes = self.bytes()?;
-        std::str::from_utf8(bytes).map_err(|_| Failure::refused("a text that is not UTF-8"))
+        text(self.bytes()?)
     }
 
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Failure> {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use storable::{Document as Frozen, Kind, Limits, Node};
 
 use super::perl::PerlEntries;
@@ -97,14 +98,22 @@ fn encode_as_read(
         Some(Ours { owner: None, .. }) => {}
         _ => return Ok(None),
     }
-    let mut ours = Frozen::of(&BTreeMap::<&str, &str>::new())?;
-    let root = ours.root().id();
-    ours.insert(root, CREATED, &document.created.seconds())?;
-    ours.insert(root, MARK, &mark_text(document.mark))?;
-    if let Some(owned) = &document.owned {
-        ours.insert(root, OWNER, &owned.to_parts())?;
+    frozen.encode_adding(&Frozen::of(&Added(document))?)
+}
+
+/// What a session has beside its id and its entries.
+struct Added<'d>(&'d Document);
+
+impl Serialize for Added<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut hash = serializer.serialize_struct("Added", 3)?;
+        hash.serialize_field(CREATED, &self.0.created.seconds())?;
+        hash.serialize_field(MARK, &mark_text(self.0.mark))?;
+        if let Some(owned) = &self.0.owned {
+            hash.serialize_field(OWNER, &owned.to_parts())?;
+        }
+        hash.end()
     }
-    frozen.encode_adding(&ours)
 }
 
 /// Writes a stub.

@@ -81,7 +81,7 @@ sub retrieve {
     # A sub-class looks at its own settings there.
     $class->new(id => $id) if $class ne __PACKAGE__ && $class->can('init') != \&init;
     utf8::encode($id);
-    my ($outcome, undef, $payload, $shown) = $engine->call('retrieve', $id);
+    my ($outcome, $payload, undef, $shown) = $engine->retrieve($id);
     if ($outcome eq 'stored') {
         my $self = _thaw($shown, $payload) // return undef;    ## no critic
         delete @$self{@RESERVED};
@@ -222,30 +222,35 @@ sub _slide_cookie {
         || !Dancer::Session::Redis::Cookie->has($name, $self->{id});
     if (!$self->_hand->{flushed}) {
         # Meanwhile another request may have given the browser a newer one, and only Redis knows.
-        my ($outcome) = _engine($self)->call('retrieve', _id_of($self));
+        my ($outcome) = _engine($self)->retrieve(_id_of($self));
         return if $outcome ne 'stored';
     }
     Dancer::Session::Redis::Cookie->send($name, $self->{id});
     return;
 }
 
-# The engine for the settings as they are now; Carp finds the application's
-# line.  This is done each time, so it is short where nothing has changed.
+# The engine for the settings as they are now.  This is done each time, so it is
+# short where nothing has changed.
 sub _engine {
-    my ($self)   = @_;
-    my $class    = ref $self || $self;
+    my ($self) = @_;
     my $settings = Dancer::Config::settings()->{redis_session};
     # What is undefined is as good as empty here.
     no warnings 'uninitialized';    ## no critic
-    my $key = ref $settings eq 'HASH' ? join "\0", $class, %$settings : '';
-    return $ENGINES{$key} if $ENGINES{$key};
+    return $ENGINES{ ref $settings eq 'HASH' ? join "\0", ref $self || $self, %$settings : '' }
+        // _make_engine(ref $self || $self, $settings);
+}
+
+# Carp finds the application's line.
+sub _make_engine {
+    my ($class, $settings) = @_;
     $settings
         or Carp::croak('redis_session is not defined');
     ref $settings eq 'HASH'
         or Carp::croak('redis_session must be a hash reference');
     $settings->{sock} || $settings->{server}
         or Carp::croak('redis_session should include either server or sock parameter');
-    return $ENGINES{$key} = Dancer::Session::Redis::Border->engine($class, $settings);
+    no warnings 'uninitialized';    ## no critic
+    return $ENGINES{ join "\0", $class, %$settings } = Dancer::Session::Redis::Border->engine($class, $settings);
 }
 
 # Stores the session, or tells that it has ended; what became of it.
@@ -270,21 +275,26 @@ sub _try {
     my ($self, $how, @name) = @_;
     my $hand = $HAND{$self} || $self->_hand;
     my $is   = $hand->{is};
-    return 'ended' if $OVER{$is};
-    $self->_refuse_unread if $is eq 'unread';
-    Carp::carp('this session was neither created nor retrieved here (a copy?): it is stored over '
-        . 'what another request may have changed, if it still exists')
-        if $is eq 'unknown';
+    if ($is ne 'stored') {
+        return 'ended' if $OVER{$is};
+        $self->_refuse_unread if $is eq 'unread';
+        Carp::carp('this session was neither created nor retrieved here (a copy?): it is stored over '
+            . 'what another request may have changed, if it still exists')
+            if $is eq 'unknown';
+    }
     my $engine = _engine($self);
     my $class  = $hand->{class} // ref $self;
-    my ($outcome, $id, $payload, $shown, @names);
-    utf8::encode($_) for @name;
+    my $before = $hand->{id} // _id_of($self);
+    my ($outcome, $payload, $id, $shown, @names);
+    if (@name) {
+        utf8::encode($_) for @name;
+    }
     while (1) {
         my $frozen = _freeze($self, $class);
-        ($outcome, $id, $payload, $shown, @names) =
+        ($outcome, $payload, $id, $shown, @names) =
             $is eq 'new'
-            ? $engine->call('create', $hand->{id}, $frozen)
-            : $engine->call('flush', $hand->{id} // _id_of($self), $hand->{payload} // '', $frozen, $how, @name);
+            ? $engine->call('create', $before, $frozen)
+            : $engine->flush($before, $how, \@name, $hand->{payload} // '', $frozen);
         last if $outcome ne 'whole';
         $WHOLE{$class} = 1;
     }
@@ -293,11 +303,13 @@ sub _try {
         $hand->{is} = 'ended';
         return $outcome;
     }
+    $id //= $before;
     # The hash may be locked.
     $self->{id} = $id if ($self->{id} // '') ne $id;
     $hand->{payload} = $payload;
+    $hand->{flushed} = 1;
     # All else is so already, mostly.
-    @$hand{qw(is id warned flushed)} = ('stored', $id, 0, 1) if $outcome ne 'stored' || !$hand->{flushed};
+    @$hand{qw(is id warned)} = ('stored', $id, 0) if $outcome ne 'stored' || $is ne 'stored' || $hand->{warned};
     $self->_take_over(_thaw($shown, $payload), @names) if @names;
     return $outcome;
 }
@@ -323,11 +335,11 @@ sub _freeze {
         # Who goes through it with `each` would begin again.
         || B::svref_2object($self)->RITER != -1;
     # What Storable's `freeze` does, but without a second `eval`.
-    my $frozen =
+    return (
         $whole
         ? _freeze_whole($self, $class)
-        : eval { _freeze_list(values %$self, keys %$self, $class) };
-    return $frozen // Carp::croak(_fault('refused', "the session can't be frozen", $@));
+        : eval { _freeze_list(values %$self, keys %$self, $class) }
+    ) // Carp::croak(_fault('refused', "the session can't be frozen", $@));
 }
 
 # In @_ the values are themselves; in another list they would be copies.
@@ -372,9 +384,14 @@ sub _thaw {
     my ($shown, $payload) = @_;
     local $@;
     # What Storable's `thaw` does, but without a second `eval`.
-    my $thawed = eval { Storable::mretrieve(length $shown ? $shown : $payload) };
-    return undef if !$thawed && (setting('redis_session')->{on_unreadable} // '') eq 'anonymous';    ## no critic
-    return $thawed // Carp::croak(_fault('unreadable', "the session can't be thawed", $@));
+    return eval { Storable::mretrieve(length $shown ? $shown : $payload) } // _unreadable($@);
+}
+
+# A session that Storable can't thaw: none, or an exception, as the settings say.
+sub _unreadable {
+    my ($reason) = @_;
+    return undef if (setting('redis_session')->{on_unreadable} // '') eq 'anonymous';    ## no critic
+    Carp::croak(_fault('unreadable', "the session can't be thawed", $reason));
 }
 
 # The words of an exception, with what Storable says but where it says it.

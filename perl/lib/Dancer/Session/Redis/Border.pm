@@ -1,6 +1,8 @@
 # Purpose: calls the session engine, which is a shared library beside the
 # module: Redis.so.  A request and a reply are byte strings, each behind its
-# length; perl/ffi/src/calls.rs says what each call takes and gives.
+# length; perl/ffi/src/calls.rs says what each call takes and gives.  What each
+# request of a visitor does, `retrieve` and `flush`, needs no message: there
+# each step counts.
 package Dancer::Session::Redis::Border;
 use strict;
 use warnings;
@@ -21,6 +23,13 @@ my %OURS = map { $_ => 1 } qw(allow_tied lazy);
 # What the reply to a call that was not carried out begins with.
 use constant ERROR => pack 'N/a*', 'error';
 
+# Where the engine puts an answer of so many bytes at most.
+use constant ROOM => 65_536;
+vec(my $ROOM = '', ROOM - 1, 8) = 0;
+
+# How a flush is done that has nothing more to say, as a message.
+my %HOW = map { $_ => pack 'N/a*', $_ } qw(plainly changed renew);
+
 my %ENGINES;
 
 _attach(__FILE__);
@@ -29,7 +38,11 @@ sub _attach {
     my ($file) = @_;
     my $ffi = FFI::Platypus->new(api => 2, lib => _library($file));
     # Nothing is ever unloaded: a connection outlives the last session.
-    $ffi->attach([ dancer_session_call => '_call' ] => [ 'string', 'size_t', 'size_t*' ] => 'opaque');
+    my @bytes = ('string', 'size_t');
+    $ffi->attach([ dancer_session_call => '_call' ] => [ @bytes, 'size_t*' ] => 'opaque');
+    $ffi->attach([ dancer_session_retrieve => '_retrieve' ] => [ 'size_t', (@bytes) x 2 ] => 'ssize_t');
+    $ffi->attach([ dancer_session_flush => '_flush' ] => [ 'size_t', (@bytes) x 5 ] => 'ssize_t');
+    $ffi->attach([ dancer_session_reply => '_reply' ] => [ 'ssize_t', 'size_t*' ] => 'opaque');
     return;
 }
 
@@ -81,25 +94,65 @@ sub timeout { return $_[0]{timeout} }
 # As what new sessions are stored, if that is set.
 sub class { return $_[0]{class} }
 
-# What became of it, and what there is to know; dies of an error.  Each step
-# counts here: it is done for each session that is read or written.  Neither
-# what is sent nor what comes back is copied once more.
+# What became of it, and what there is to know; dies of an error.
 sub call {
-    my $self = shift;
-    my $name = shift;
-    if ($name eq 'retrieve' && $Dancer::Session::Redis::Request::FAILURE) {
-        my $failure = Dancer::Session::Redis::Request->failure($_[0]);
-        die $failure if defined $failure;    ## no critic: as it came
-    }
-    my $request = pack '(N/a*)*', $name, $self->{number}, @_;
+    my ($self, $name, @parts) = @_;
+    my $request = pack '(N/a*)*', $name, $self->{number}, @parts;
     # One text with Perl's UTF-8 flag among them makes characters of all.
     utf8::downgrade($request);
-    my $address = _call($request, length $request, \my $length);
-    my $reply = unpack "P$length", pack 'J', $address;
+    my ($address, $length, $reply);
+    # One statement: between two, the handler of a signal may call the engine.
+    $address = _call($request, length $request, \$length), $reply = unpack "P$length", pack 'J', $address;
+    return _parts($reply);
+}
+
+# What is under an id, which is in bytes.
+sub retrieve {
+    my ($self, $id) = @_;
+    if ($Dancer::Session::Redis::Request::FAILURE) {
+        my $failure = Dancer::Session::Redis::Request->failure($id);
+        die $failure if defined $failure;    ## no critic: as it came
+    }
+    # One statement, too.
+    my $answer = substr $ROOM, 0, my $length = _retrieve($self->{number}, $id, length $id, $ROOM, ROOM);
+    # A reply begins with a zero.
+    return (stored => $answer) if $length > 0 && ord $answer;
+    return _told($answer, $length, $id);
+}
+
+# Stores a session, all of which is in bytes: its id, how, and what else there is
+# to say about that; behind these, so that they need not be copied, the payload
+# that was read, and the session as it is now.
+sub flush {
+    my ($self, $id, $how, $more) = @_;
+    $how = @$more ? pack '(N/a*)*', $how, @$more : $HOW{$how};
+    my $answer = substr $ROOM, 0, my $length = _flush(
+        $self->{number}, $id, length $id, $_[4], length $_[4],
+        $_[5], length $_[5], $how, length $how, $ROOM, ROOM
+    );
+    return (stored => $answer) if $length > 0 && ord $answer;
+    return _told($answer, $length);
+}
+
+# What an answer says that is no payload, or was too large; $id, if one was read.
+sub _told {
+    my ($answer, $length, $id) = @_;
+    if ($length < 0) {
+        my ($address, $whole);
+        $address = _reply($length, \$whole), $answer = unpack "P$whole", pack 'J', $address;
+        length $answer
+            or Carp::croak('Dancer::Session::Redis: unknown: the handler of a signal has called the engine, too');
+        return (stored => $answer) if ord $answer;
+    }
+    return _parts($answer, $id);
+}
+
+sub _parts {
+    my ($reply, $id) = @_;
     return unpack '(N/a)*', $reply if substr($reply, 0, length ERROR) ne ERROR;
     my (undef, $kind, $words) = map { _characters($_) } unpack '(N/a)*', $reply;
     my $failure = Carp::shortmess("Dancer::Session::Redis: $kind: $words");
-    Dancer::Session::Redis::Request->remember_failure($_[0], $failure) if $name eq 'retrieve';
+    Dancer::Session::Redis::Request->remember_failure($id, $failure) if defined $id;
     die $failure;        ## no critic: it has its line
 }
 
