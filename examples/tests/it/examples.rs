@@ -6,6 +6,8 @@
 pub(crate) mod beside_dancer;
 #[path = "../../counter.rs"]
 pub(crate) mod counter;
+#[path = "../../each_core.rs"]
+pub(crate) mod each_core;
 #[path = "../../login.rs"]
 pub(crate) mod login;
 #[path = "../../plain_tower.rs"]

@@ -7,6 +7,7 @@ mod beside_dancer;
 mod browser;
 mod chromium;
 mod counter;
+mod each_core;
 mod examples;
 mod login;
 mod plain_tower;
