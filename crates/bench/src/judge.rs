@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use self::view::{Measure, View};
 use crate::contender::{
-    ACTIX_SESSION, AXUM_ALONE, BARE, CACHED, CACHED_ON_AXUM, OURS, OURS_ON_AXUM, TOWER_SESSIONS,
-    is_peer, is_tower_sessions,
+    ACTIX_SESSION, AXUM_ALONE, BARE, CACHED, CACHED_ON_AXUM, OURS, OURS_EACH_CORE, OURS_ON_AXUM,
+    TOWER_EACH_CORE, TOWER_SESSIONS, is_peer, is_tower_sessions,
 };
 use crate::figures::Results;
 use crate::plan::{FEW, MANY, SMALL, Work};
@@ -119,6 +119,7 @@ const SET: &str = "retrieve + set + flush, 64 tasks";
 fn http(results: &Results) -> Vec<Verdict> {
     let count = View::at(results, "/count");
     let rate = |peer| count.ratio(OURS_ON_AXUM, peer, Measure::Rate);
+    let each_core = |peer| count.ratio(OURS_EACH_CORE, peer, Measure::Rate);
     let tower = count.best(is_tower_sessions, Measure::Rate);
     let against = |peer: &str| format!("{peer}, on the same axum");
     vec![
@@ -129,6 +130,18 @@ fn http(results: &Results) -> Vec<Verdict> {
             tower.and_then(rate),
         ),
         Verdict::new("the same", ACTIX_SESSION, AtLeast(1.1), rate(ACTIX_SESSION)),
+        Verdict::new(
+            "the same, a runtime for each core",
+            TOWER_EACH_CORE,
+            AtLeast(1.3),
+            each_core(TOWER_EACH_CORE),
+        ),
+        Verdict::new(
+            "the same",
+            format!("{ACTIX_SESSION}, which always has that"),
+            AtLeast(1.1),
+            each_core(ACTIX_SESSION),
+        ),
         Verdict::new(
             "HTTP read of cached sessions, requests/s",
             AXUM_ALONE,

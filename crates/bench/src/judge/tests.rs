@@ -98,7 +98,7 @@ fn the_best_peer_in_time_is_the_one_with_the_least() {
 }
 
 #[test]
-fn what_has_a_runtime_for_each_core_is_no_peer() {
+fn what_has_a_runtime_for_each_core_is_compared_with_its_like() {
     let results = Results {
         http: vec![Route {
             path: "/count",
@@ -114,6 +114,8 @@ fn what_has_a_runtime_for_each_core_is_no_peer() {
     };
     let verdict = found(&results, "HTTP counter, requests/s", "pool of 2, on the");
     assert_eq!(verdict, ("1.50".into(), "ok"));
+    let verdict = found(&results, "the same, a runtime for each core", TOWER_EACH_CORE);
+    assert_eq!(verdict, ("1.13".into(), "**short**"));
 }
 
 #[test]
