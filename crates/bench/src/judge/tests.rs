@@ -103,7 +103,7 @@ fn what_has_a_runtime_for_each_core_is_compared_with_its_like() {
         http: vec![Route {
             path: "/count",
             figures: vec![
-                figures(OURS_EACH_CORE, &[900.0]),
+                figures(OURS_EACH_CORE, &[1000.0]),
                 figures(TOWER_EACH_CORE, &[800.0]),
                 figures(OURS_ON_AXUM, &[150.0]),
                 figures(POOLS[0].1, &[90.0]),
@@ -115,7 +115,7 @@ fn what_has_a_runtime_for_each_core_is_compared_with_its_like() {
     let verdict = found(&results, "HTTP counter, requests/s", "pool of 2, on the");
     assert_eq!(verdict, ("1.50".into(), "ok"));
     let verdict = found(&results, "the same, a runtime for each core", TOWER_EACH_CORE);
-    assert_eq!(verdict, ("1.13".into(), "**short**"));
+    assert_eq!(verdict, ("1.25".into(), "**short**"));
 }
 
 #[test]
