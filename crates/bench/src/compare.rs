@@ -162,7 +162,7 @@ async fn rounds(
     for contender in contenders.iter().filter(|contender| contender.does(cell)) {
         contender.work(cell, plan.length / 4).await;
     }
-    for round in 0..plan.rounds {
+    for round in 0..plan.rounds(cell) {
         for turn in 0..contenders.len() {
             let at = (round + turn) % contenders.len();
             let contender = &contenders[at];

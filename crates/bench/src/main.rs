@@ -43,7 +43,7 @@ struct Arguments {
     /// Write a picture of the main figures into this file, as SVG.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
-    /// Fewer and shorter rounds of what matters most: a minute and a half instead of ten, and a
+    /// Fewer and shorter rounds of what matters most: a minute and a half instead of twelve, and a
     /// wider spread.
     #[arg(long, global = true)]
     quick: bool,

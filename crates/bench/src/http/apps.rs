@@ -64,7 +64,8 @@ impl App {
         });
         match self {
             Self::AxumOurs => on_axum::serve(on_axum::ours(redis, 0)),
-            Self::AxumOursCached => on_axum::serve(on_axum::ours(redis, VISITORS)),
+            // Its room is in parts, of which some would be too small for all that fall to them.
+            Self::AxumOursCached => on_axum::serve(on_axum::ours(redis, 2 * VISITORS)),
             Self::AxumTowerSessions1 => on_axum::serve(on_axum::tower_sessions(redis, POOLS[0].0)),
             Self::AxumTowerSessions2 => on_axum::serve(on_axum::tower_sessions(redis, POOLS[1].0)),
             Self::AxumTowerSessions6 => on_axum::serve(on_axum::tower_sessions(redis, POOLS[2].0)),

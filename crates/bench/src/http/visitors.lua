@@ -2,7 +2,7 @@
 -- COOKIES is a file with a visitor's cookie in each line; one with an empty line sends none.
 -- LEAST and MOST: what the counters stand at before. Then every answer is looked at, which takes time.
 
-local requests, nth, asked, answered, wrong = {}, 0, 0, 0, 0
+local requests, random, nth, asked, answered, wrong = {}, false, 0, 0, 0, 0
 
 -- All are visited in turn, so no counter is more than two visits away from its share.
 local function checking(path, least, most)
@@ -24,6 +24,7 @@ function setup(thread)
 end
 
 function init(arguments)
+   random = arguments[1] == "/read"
    for cookie in io.lines(arguments[2]) do
       local headers = {}
       if cookie ~= "" then headers.Cookie = cookie end
@@ -38,9 +39,9 @@ function init(arguments)
    end
 end
 
--- One visitor after the other, so that none is asked for twice at one time.
+-- Who is counted has their turn, so that none is counted twice at one time.
 function request()
-   nth = nth % #requests + 1
+   nth = random and math.random(#requests) or nth % #requests + 1
    asked = asked + 1
    return requests[nth]
 end

@@ -114,7 +114,11 @@ fn what_has_a_runtime_for_each_core_is_compared_with_its_like() {
     };
     let verdict = found(&results, "HTTP counter, requests/s", "pool of 2, on the");
     assert_eq!(verdict, ("1.50".into(), "ok"));
-    let verdict = found(&results, "the same, a runtime for each core", TOWER_EACH_CORE);
+    let verdict = found(
+        &results,
+        "the same, a runtime for each core",
+        TOWER_EACH_CORE,
+    );
     assert_eq!(verdict, ("1.25".into(), "**short**"));
 }
 
