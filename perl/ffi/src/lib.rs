@@ -55,8 +55,8 @@ pub unsafe extern "C" fn dancer_session_call(
     })
 }
 
-/// Reads the session with this id. What [`calls::retrieve`] answers is written to `room`, and its
-/// length returned; see [`message::Answer`]. If it is longer, a number below zero is returned, by
+/// Reads the session with this id. What `calls::retrieve` answers is written to `room`, and its
+/// length returned; see `message::Answer`. If it is longer, a number below zero is returned, by
 /// which [`dancer_session_reply`] has it.
 ///
 /// # Safety
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn dancer_session_retrieve(
 }
 
 /// Stores a session: its id, the payload that was read, what it is now, and how, of which
-/// [`calls::flush`] says more. Its answer comes as that of [`dancer_session_retrieve`].
+/// `calls::flush` says more. Its answer comes as that of [`dancer_session_retrieve`].
 ///
 /// # Safety
 ///
