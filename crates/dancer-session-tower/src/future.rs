@@ -4,7 +4,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use dancer_session::{Flushed, Session, SessionId};
@@ -14,7 +13,7 @@ use pin_project_lite::pin_project;
 
 use crate::answers::Answers;
 use crate::handle::SessionHandle;
-use crate::layer::SessionLayer;
+use crate::layer::Shape;
 use crate::{Error, cookies, fault};
 
 pin_project! {
@@ -25,7 +24,7 @@ pin_project! {
         // Behind the handler, and so dropped after it: what the handler asks for while it is dropped
         // counts too.
         request: Request,
-        layer: Arc<SessionLayer<A>>,
+        shape: Shape<A>,
         stage: Stage<B>,
     }
 }
@@ -53,12 +52,12 @@ enum Stage<B> {
 }
 
 impl<F, A, B> ResponseFuture<F, A, B> {
-    pub(crate) fn new(handler: F, handle: SessionHandle, layer: Arc<SessionLayer<A>>) -> Self {
+    pub(crate) fn new(handler: F, handle: SessionHandle, shape: Shape<A>) -> Self {
         let handling = true;
         Self {
             handler,
             request: Request { handle, handling },
-            layer,
+            shape,
             stage: Stage::Handling,
         }
     }
@@ -67,7 +66,7 @@ impl<F, A, B> ResponseFuture<F, A, B> {
 impl<F, A, B, E> Future for ResponseFuture<F, A, B>
 where
     F: Future<Output = Result<Response<B>, E>>,
-    A: Answers<B> + Send + Sync + 'static,
+    A: Answers<B> + Clone + Send + Sync + 'static,
     B: Send + 'static,
 {
     type Output = F::Output;
@@ -83,7 +82,7 @@ where
             if handle.taken().is_none() {
                 handle.head_leaves();
                 *this.stage = Stage::Done;
-                let mut response = shaped(response, &this.layer.answers);
+                let mut response = shaped(response, &this.shape.answers);
                 if handle.asked() {
                     vary(response.headers_mut());
                 }
@@ -91,13 +90,13 @@ where
             }
             if let Some(owed) = owed_unchanged(handle) {
                 *this.stage = Stage::Done;
-                let mut response = shaped(response, &this.layer.answers);
+                let mut response = shaped(response, &this.shape.answers);
                 let headers = response.headers_mut();
                 vary(headers);
-                tell(headers, handle, owed, this.layer.clear_site_data.as_ref());
+                tell(headers, handle, owed, this.shape.clear_site_data.as_ref());
                 return Poll::Ready(Ok(response));
             }
-            let finish = finish(handle.clone(), Arc::clone(this.layer), response);
+            let finish = finish(handle.clone(), this.shape.clone(), response);
             *this.stage = Stage::Flushing(Box::pin(finish));
         }
         let Stage::Flushing(finish) = this.stage else {
@@ -112,7 +111,7 @@ where
 /// Flushes the session after the handler, and lets the client know its id if that changed.
 async fn finish<A: Answers<B>, B>(
     handle: SessionHandle,
-    layer: Arc<SessionLayer<A>>,
+    shape: Shape<A>,
     response: Response<B>,
 ) -> Response<B> {
     let Some(session) = handle.taken() else {
@@ -125,18 +124,18 @@ async fn finish<A: Answers<B>, B>(
     handle.head_leaves();
     let owed = owed(&handle, session, &flushed).await;
     let mut response = match flushed {
-        Ok(Flushed::Ended) => layer.answers.ended(shaped(response, &layer.answers)),
-        Ok(Flushed::TooMany) => layer.answers.too_many(shaped(response, &layer.answers)),
-        Ok(_) => shaped(response, &layer.answers),
+        Ok(Flushed::Ended) => shape.answers.ended(shaped(response, &shape.answers)),
+        Ok(Flushed::TooMany) => shape.answers.too_many(shaped(response, &shape.answers)),
+        Ok(_) => shaped(response, &shape.answers),
         Err(error) => {
             fault::flush_failed(handle.engine(), &error);
-            layer.answers.fault(&error.into())
+            shape.answers.fault(&error.into())
         }
     };
     // Also after a failure: what was stored before it is stored.
     let headers = response.headers_mut();
     vary(headers);
-    tell(headers, &handle, owed, layer.clear_site_data.as_ref());
+    tell(headers, &handle, owed, shape.clear_site_data.as_ref());
     response
 }
 

@@ -1,6 +1,5 @@
 //! The layer: takes the cookie from the request, and gives the request its handle.
 
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use dancer_session::SessionEngine;
@@ -17,33 +16,40 @@ use crate::handle::SessionHandle;
 /// [`Settings::cookie`](dancer_session::Settings::cookie).
 #[derive(Debug, Clone)]
 pub struct SessionLayer<A = PlainAnswers> {
-    pub(crate) engine: SessionEngine,
+    engine: SessionEngine,
+    shape: Shape<A>,
+}
+
+/// What a response is given, besides its cookie.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape<A> {
     pub(crate) answers: A,
     pub(crate) clear_site_data: Option<HeaderValue>,
-    name: Arc<str>,
 }
 
 impl SessionLayer {
     /// A layer with the sessions of `engine`.
     pub fn new(engine: SessionEngine) -> Self {
-        let name = engine.settings().cookie.name().into();
         Self {
             engine,
-            answers: PlainAnswers,
-            clear_site_data: None,
-            name,
+            shape: Shape {
+                answers: PlainAnswers,
+                clear_site_data: None,
+            },
         }
     }
 }
 
 impl<A> SessionLayer<A> {
-    /// The same layer with other answers to faults and to the end of a session.
+    /// The same layer with other answers to faults and to the end of a session. They are cloned for
+    /// each request.
     pub fn answers<B>(self, answers: B) -> SessionLayer<B> {
         SessionLayer {
             engine: self.engine,
-            answers,
-            clear_site_data: self.clear_site_data,
-            name: self.name,
+            shape: Shape {
+                answers,
+                clear_site_data: self.shape.clear_site_data,
+            },
         }
     }
 
@@ -52,7 +58,7 @@ impl<A> SessionLayer<A> {
     /// sent, because it also empties what other applications of the same origin keep.
     #[must_use]
     pub fn clear_site_data(mut self, directives: HeaderValue) -> Self {
-        self.clear_site_data = Some(directives);
+        self.shape.clear_site_data = Some(directives);
         self
     }
 }
@@ -61,22 +67,35 @@ impl<S, A: Clone> Layer<S> for SessionLayer<A> {
     type Service = SessionService<S, A>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let layer = Arc::new(self.clone());
+        let layer = self.clone();
         SessionService { inner, layer }
     }
 }
 
-/// What [`SessionLayer`] makes of a service.
-#[derive(Debug, Clone)]
+/// What [`SessionLayer`] makes of a service. A server clones it for each connection or request.
+#[derive(Debug)]
 pub struct SessionService<S, A = PlainAnswers> {
     inner: S,
-    layer: Arc<SessionLayer<A>>,
+    layer: SessionLayer<A>,
+}
+
+impl<S: Clone, A: Clone> Clone for SessionService<S, A> {
+    fn clone(&self) -> Self {
+        let SessionLayer { engine, shape } = &self.layer;
+        Self {
+            inner: self.inner.clone(),
+            layer: SessionLayer {
+                engine: engine.for_request(),
+                shape: shape.clone(),
+            },
+        }
+    }
 }
 
 impl<S, A, Body, B> Service<Request<Body>> for SessionService<S, A>
 where
     S: Service<Request<Body>, Response = Response<B>>,
-    A: Answers<B> + Send + Sync + 'static,
+    A: Answers<B> + Clone + Send + Sync + 'static,
     B: Send + 'static,
 {
     type Response = S::Response;
@@ -88,12 +107,12 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let SessionLayer { engine, name, .. } = &*self.layer;
-        let duplicates = engine.settings().cookie.duplicates();
-        let presented = cookies::presented(request.headers(), name, duplicates);
-        let handle = SessionHandle::new(engine.clone(), presented);
+        let SessionLayer { engine, shape } = &self.layer;
+        let cookie = &engine.settings().cookie;
+        let presented = cookies::presented(request.headers(), cookie.name(), cookie.duplicates());
+        let handle = SessionHandle::new(engine.for_request(), presented);
         request.extensions_mut().insert(handle.clone());
         let handler = self.inner.call(request);
-        ResponseFuture::new(handler, handle, Arc::clone(&self.layer))
+        ResponseFuture::new(handler, handle, shape.clone())
     }
 }

@@ -19,15 +19,15 @@ use crate::session::Read;
 
 /// What was read, by the names of keys.
 pub(crate) struct Cache {
-    entries: Entries<Box<str>, Arc<Entry>>,
+    entries: Entries<Box<str>, Read>,
     /// The reads that are under way; in parts, so that they need not wait for each other.
     reads: Box<[Mutex<Reads>]>,
     hasher: RandomState,
 }
 
-/// A session as it was read, and how long it may be used.
-pub(crate) struct Entry {
-    pub(crate) read: Read,
+/// How long what was read may be used from here.
+#[derive(Default)]
+pub(crate) struct Kept {
     /// Until when it lives if nobody touches it, in milliseconds since 1970.
     ends: AtomicU64,
     /// When its key was touched last.
@@ -68,7 +68,7 @@ impl Cache {
         })
     }
 
-    pub(crate) fn get(&self, key: &str) -> Option<Arc<Entry>> {
+    pub(crate) fn get(&self, key: &str) -> Option<Read> {
         self.entries.get(key)
     }
 
@@ -127,13 +127,13 @@ impl Reading {
         let under_way = reads.under_way.get(&self.key);
         let fits = under_way.is_some_and(|under_way| under_way.word <= self.began);
         if fits {
-            let entry = Entry {
-                read: read.clone(),
-                ends: AtomicU64::new(ends.milliseconds()),
-                touched: AtomicU64::new(now.milliseconds()),
-            };
-            let (key, entry) = (self.key.clone(), Arc::new(entry));
-            self.cache.entries.insert(key, entry);
+            let Kept {
+                ends: until,
+                touched,
+            } = &read.kept;
+            until.store(ends.milliseconds(), Ordering::Relaxed);
+            touched.store(now.milliseconds(), Ordering::Relaxed);
+            self.cache.entries.insert(self.key.clone(), read.clone());
         }
         fits
     }
@@ -151,7 +151,7 @@ impl Drop for Reading {
     }
 }
 
-impl Entry {
+impl Kept {
     /// Whether it lives at `now`.
     pub(crate) fn is_alive(&self, now: Moment) -> bool {
         now.milliseconds() < self.ends.load(Ordering::Relaxed)

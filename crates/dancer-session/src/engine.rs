@@ -17,6 +17,7 @@ mod retrieve;
 
 use std::fmt;
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ use self::create::New;
 pub(crate) use self::finish::run_to_end;
 pub use self::flush::Flushed;
 use self::queue::Queue;
+use crate::apart::Apart;
 use crate::cache::Cache;
 use crate::id::{Entropy, Mark, SessionId, random_text};
 use crate::layout::{Codec, Content, Document, Entries, Key, Stub};
@@ -62,7 +64,19 @@ use crate::{Error, Layout, Settings, event};
 /// # Ok::<(), dancer_session::Error>(()) }).unwrap();
 /// ```
 #[derive(Clone)]
-pub struct SessionEngine(Arc<Inner>);
+pub struct SessionEngine {
+    here: Arc<Here>,
+    /// `None`: this one belongs to a request, and others are not made from it.
+    all: Option<Arc<Apart<Arc<Here>>>>,
+}
+
+/// The engine as some of the threads have it: each request counts that it is in use, and a request
+/// has its session.
+struct Here {
+    inner: Arc<Inner>,
+    /// What the entries of a new session are.
+    empty: Entries,
+}
 
 struct Inner {
     settings: Settings,
@@ -72,8 +86,6 @@ struct Inner {
     /// Sessions that were read, if any are kept; only with Redis, which tells what changes.
     cache: Option<Arc<Cache>>,
     codec: Codec,
-    /// What the entries of a new session are.
-    empty: Entries,
     lifetime: Lifetime,
     clock: Clock,
     entropy: Entropy,
@@ -84,7 +96,34 @@ struct Inner {
     ahead: Option<Ahead>,
 }
 
+impl Deref for Here {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
 impl SessionEngine {
+    fn over(inner: Inner) -> Self {
+        let inner = Arc::new(inner);
+        let here = || {
+            Arc::new(Here {
+                inner: Arc::clone(&inner),
+                empty: inner.codec.empty(),
+            })
+        };
+        // Without threads there is one.
+        let all = match inner.ahead {
+            None => Apart::new(here),
+            Some(_) => Apart::one(here),
+        };
+        Self {
+            here: Arc::clone(all.mine()),
+            all: Some(Arc::new(all)),
+        }
+    }
+
     /// Checks the settings and makes the first connection to Redis.
     ///
     /// # Errors
@@ -137,19 +176,31 @@ impl SessionEngine {
         EngineBuilder::new(settings)
     }
 
+    /// A clone for the time of one request. All others count their clones in one place, which goes from
+    /// core to core when requests begin and end everywhere; of these, each core has a place of its own.
+    /// For adapters that hand an engine to every request.
+    #[must_use]
+    pub fn for_request(&self) -> Self {
+        let here = self.all.as_ref().map_or(&self.here, |all| all.mine());
+        Self {
+            here: Arc::clone(here),
+            all: None,
+        }
+    }
+
     /// The settings it was made with.
     pub fn settings(&self) -> &Settings {
-        &self.0.settings
+        &self.here.settings
     }
 
     /// Where the sessions live, in words for people.
     pub fn place(&self) -> String {
-        self.0.store.place()
+        self.here.store.place()
     }
 
     /// Whether they live in Redis, and so survive this process.
     pub fn is_in_redis(&self) -> bool {
-        self.0.redis.is_some()
+        self.here.redis.is_some()
     }
 
     /// A connection to the same server and database, for whatever else the application has to do
@@ -190,7 +241,7 @@ impl SessionEngine {
     }
 
     fn in_redis(&self) -> Result<&RedisStore, Error> {
-        self.0.redis.as_deref().ok_or_else(|| {
+        self.here.redis.as_deref().ok_or_else(|| {
             Error::refused(format!(
                 "no Redis connection to hand out: the sessions live in {}",
                 self.place()
@@ -206,7 +257,7 @@ impl SessionEngine {
     pub async fn create(&self) -> Result<Session, Error> {
         let new = New::of(self.no_entries());
         let read = self.store_new(new, self.deadline()).await?;
-        Ok(Session::stored(self.clone(), read))
+        Ok(Session::stored(self, read))
     }
 
     /// Makes a session of this engine from one of another, whatever its layout: the same entries
@@ -240,8 +291,8 @@ impl SessionEngine {
     pub async fn convert(&self, session: &Session) -> Result<Session, Error> {
         let (entries, created, owned) = session.shared.hand().contents();
         let over = created.is_some_and(|created| {
-            let now = self.0.clock.now();
-            let left = self.0.lifetime.of(created, owned.as_deref(), now);
+            let now = self.here.clock.now();
+            let left = self.here.lifetime.of(created, owned.as_deref(), now);
             left.is_none()
         });
         if over || session.is_ended() || session.is_read_only() {
@@ -253,23 +304,23 @@ impl SessionEngine {
         let new = New {
             created,
             owned,
-            ..New::of(self.0.codec.convert(&entries)?)
+            ..New::of(self.here.codec.convert(&entries)?)
         };
         let read = self.store_new(new, self.deadline()).await?;
-        Ok(Session::stored(self.clone(), read))
+        Ok(Session::stored(self, read))
     }
 
     /// A session for a visitor who has none: it has no id and costs nothing until a
     /// [`flush`](Session::flush) finds entries in it.
     pub fn anonymous(&self) -> Session {
-        Session::anonymous(self.clone())
+        Session::anonymous(self)
     }
 
     /// An empty session in the place of one that can't be had at present: it can be read, and a flush
     /// refuses whatever was changed, as unavailable. For a page that goes on without; see
     /// [`on_unavailable`](Settings::on_unavailable), which adapters obey.
     pub fn read_only(&self) -> Session {
-        Session::read_only(self.clone())
+        Session::read_only(self)
     }
 
     /// Takes a session into hand, and extends its life by `expire`. One round trip.
@@ -284,7 +335,7 @@ impl SessionEngine {
     /// [`is_unavailable`](Error::is_unavailable), or [`is_unreadable`](Error::is_unreadable). Neither
     /// means that the session is gone.
     pub async fn retrieve(&self, id: &str) -> Result<Option<Session>, Error> {
-        if self.0.cache.is_some() {
+        if self.here.cache.is_some() {
             // Sessions that are there at once, one after the other, would let nobody else have a turn:
             // neither other requests nor the task that hears what has changed.
             consume_budget().await;
@@ -307,8 +358,8 @@ impl SessionEngine {
 
     /// Sets how long a key lives from now on, without making anybody wait for it.
     fn touch_later(&self, key: Key, ttl: Duration) {
-        let (store, by) = (Arc::clone(&self.0.store), self.deadline());
-        let reports = Arc::clone(&self.0.reports);
+        let (store, by) = (Arc::clone(&self.here.store), self.deadline());
+        let reports = Arc::clone(&self.here.reports);
         self.later(async move {
             if let Err(error) = store.touch(&key, ttl, by).await {
                 event::touch_failed(&key, &error, &reports);
@@ -320,7 +371,7 @@ impl SessionEngine {
     /// tell, and it is news once a minute. An error that is about one session alone always is. For
     /// adapters.
     pub fn is_news(&self, event: &'static str, error: &Error) -> bool {
-        self.0.reports.is_news(event, error)
+        self.here.reports.is_news(event, error)
     }
 
     /// Does what nobody waits for.
@@ -330,7 +381,7 @@ impl SessionEngine {
         // the stub the time of the session.
         let mut context = Context::from_waker(Waker::noop());
         if work.as_mut().poll(&mut context).is_pending() {
-            match &self.0.ahead {
+            match &self.here.ahead {
                 Some(ahead) => ahead.keep(work),
                 None => drop(tokio::spawn(work)),
             }
@@ -347,7 +398,7 @@ impl SessionEngine {
         by: Instant,
     ) -> Result<Replace, Error> {
         let _forgotten = self.forgetting(key);
-        match self.0.store.replace(key, read, payload, ttl, by).await {
+        match self.here.store.replace(key, read, payload, ttl, by).await {
             Err(error) if self.is_foreign(&error, key) => Ok(Replace::Gone),
             outcome => outcome,
         }
@@ -355,7 +406,7 @@ impl SessionEngine {
 
     /// Whether the store has found something of another type: under a bare key that is a stranger's.
     fn is_foreign(&self, error: &Error, key: &Key) -> bool {
-        let foreign = error.is_unreadable() && self.0.codec.layout == Layout::Dancer;
+        let foreign = error.is_unreadable() && self.here.codec.layout == Layout::Dancer;
         if foreign {
             event::foreign_key(key);
         }
@@ -364,52 +415,53 @@ impl SessionEngine {
 
     /// A stub made now, and how long its key shall live.
     fn stub(&self, key: &Key, mark: Mark) -> (Bytes, Duration) {
-        let now = self.0.clock.now();
-        let (ends, ttl) = self.0.lifetime.stub(now);
-        (self.0.codec.encode_stub(key, Stub { ends, mark }), ttl)
+        let now = self.here.clock.now();
+        let (ends, ttl) = self.here.lifetime.stub(now);
+        (self.here.codec.encode_stub(key, Stub { ends, mark }), ttl)
     }
 
     /// How long a session in hand has to live if nobody uses it again.
     pub(crate) fn time_left(&self, document: &Document) -> Duration {
-        self.limit(document, self.0.clock.now()).unwrap_or_default()
+        self.limit(document, self.here.clock.now())
+            .unwrap_or_default()
     }
 
     /// What a session that is used at `now` has to live from then on; `None`: nothing.
     fn limit(&self, document: &Document, now: Moment) -> Option<Duration> {
         let owned = document.owned.as_deref();
-        self.0.lifetime.of(document.created, owned, now)
+        self.here.lifetime.of(document.created, owned, now)
     }
 
     /// The time of day in whole seconds since 1970.
     pub(crate) fn seconds_now(&self) -> u64 {
-        self.0.clock.now().seconds()
+        self.here.clock.now().seconds()
     }
 
     /// 128 random bits as text.
     pub(crate) fn random_text(&self) -> Result<String, Error> {
-        random_text(&self.0.entropy)
+        random_text(&self.here.entropy)
     }
 
     /// What the entries of a new session are, before anything is set.
     pub(crate) fn no_entries(&self) -> Entries {
-        self.0.empty.clone()
+        self.here.empty.clone()
     }
 
     pub(crate) fn codec(&self) -> &Codec {
-        &self.0.codec
+        &self.here.codec
     }
 
     fn key(&self, id: &SessionId) -> Key {
-        self.0.codec.key(id)
+        self.here.codec.key(id)
     }
 
     /// Reads a payload as what it is now.
     fn decode(&self, key: &Key, payload: &Bytes) -> Result<Content, Error> {
-        self.0.codec.decode(key, payload, self.0.clock.now())
+        self.here.codec.decode(key, payload, self.here.clock.now())
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.0.settings.timeout
+        Instant::now() + self.here.settings.timeout
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::Error;
 use crate::change::Change;
 use crate::id::{Mark, SessionId};
-use crate::layout::{Document, Entries};
+use crate::layout::Entries;
 use crate::lifetime::Moment;
 use crate::owner::Owned;
 use crate::session::Read;
@@ -49,7 +49,7 @@ pub(crate) struct Hand {
 struct Changed {
     entries: Entries,
     /// The session that all of the changes, and nothing else, were applied to.
-    of: Option<Arc<Document>>,
+    of: Option<Read>,
 }
 
 /// What a request says of the owner of its session.
@@ -105,9 +105,9 @@ impl Origin {
         }
     }
 
-    fn document(&self) -> Option<&Arc<Document>> {
+    fn read(&self) -> Option<&Read> {
         match self {
-            Self::Stored(read) => Some(&read.document),
+            Self::Stored(read) => Some(read),
             Self::Anonymous | Self::New(_) | Self::Ended(_) | Self::Unavailable => None,
         }
     }
@@ -190,10 +190,7 @@ impl Hand {
 
     /// What it was read as, or stored as last.
     pub(crate) fn read(&self) -> Option<&Read> {
-        match &self.origin {
-            Origin::Stored(read) => Some(read),
-            Origin::Anonymous | Origin::New(_) | Origin::Ended(_) | Origin::Unavailable => None,
-        }
+        self.origin.read()
     }
 
     pub(crate) fn is_destroyed(&self) -> bool {
@@ -222,7 +219,7 @@ impl Hand {
         let (origin, empty) = (&self.origin, &self.empty);
         let changed = self.changed.get_or_insert_with(|| Changed {
             entries: origin.entries(empty),
-            of: origin.document().cloned(),
+            of: origin.read().cloned(),
         });
         change.apply(&mut changed.entries)?;
         self.keep(change);
@@ -233,7 +230,7 @@ impl Hand {
     pub(crate) fn copy(&self) -> Copy {
         let changed = self.changed.clone().unwrap_or_else(|| Changed {
             entries: self.entries().clone(),
-            of: self.origin.document().cloned(),
+            of: self.origin.read().cloned(),
         });
         Copy::new(changed, self.revision)
     }
@@ -258,7 +255,7 @@ impl Hand {
     pub(crate) fn to_rebase(&self) -> Option<(Copy, Vec<Change>)> {
         let changed = Changed {
             entries: self.origin.entries(&self.empty),
-            of: self.origin.document().cloned(),
+            of: self.origin.read().cloned(),
         };
         let waiting = !self.changes.is_empty();
         waiting.then(|| (Copy::new(changed, self.revision), self.changes.clone()))
@@ -479,11 +476,11 @@ impl Task {
         self.changes.iter().any(Change::counts)
     }
 
-    /// What this task makes of the entries of `document`, if that is known.
-    pub(crate) fn applied_to(&self, document: &Arc<Document>) -> Option<&Entries> {
+    /// What this task makes of the entries of `read`, if that is known.
+    pub(crate) fn applied_to(&self, read: &Read) -> Option<&Entries> {
         let applied = self.applied.as_ref()?;
         let of = applied.of.as_ref()?;
-        Arc::ptr_eq(of, document).then_some(&applied.entries)
+        of.is(read).then_some(&applied.entries)
     }
 
     /// Who logs in by this task.

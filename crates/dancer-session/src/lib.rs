@@ -5,6 +5,7 @@
 //! contract of a place where sessions live.
 
 mod adopted;
+mod apart;
 mod cache;
 mod change;
 mod engine;

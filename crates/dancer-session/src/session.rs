@@ -2,6 +2,7 @@
 //! no I/O; only [`flush`](Session::flush) does.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex as AsyncMutex;
 
+use crate::cache::Kept;
 use crate::change::Change;
 use crate::engine::{Flushed, SessionEngine, run_to_end};
 use crate::hand::{Hand, Origin, OwnerChange};
@@ -37,26 +39,43 @@ pub(crate) struct Shared {
     pub(crate) flushing: AsyncMutex<()>,
 }
 
-/// A session as it was read, or as it was stored just now.
+/// A session as it was read, or as it was stored just now. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Read {
+pub(crate) struct Read(Arc<Stored>);
+
+/// What is stored, and where.
+pub(crate) struct Stored {
     pub(crate) id: SessionId,
-    /// Where it is.
     pub(crate) key: Key,
     pub(crate) payload: Bytes,
-    pub(crate) document: Arc<Document>,
+    pub(crate) document: Document,
+    /// For the cache.
+    pub(crate) kept: Kept,
 }
 
 impl Read {
     pub(crate) fn new(id: SessionId, key: Key, payload: Bytes, mut document: Document) -> Self {
         document.entries = document.entries.without_index();
-        let document = Arc::new(document);
-        Self {
+        Self(Arc::new(Stored {
             id,
             key,
             payload,
             document,
-        }
+            kept: Kept::default(),
+        }))
+    }
+
+    /// Whether both come from the same read.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Deref for Read {
+    type Target = Stored;
+
+    fn deref(&self) -> &Stored {
+        &self.0
     }
 }
 
@@ -64,23 +83,24 @@ impl Read {
 const TRIES: u32 = 100;
 
 impl Session {
-    pub(crate) fn stored(engine: SessionEngine, read: Read) -> Self {
+    pub(crate) fn stored(engine: &SessionEngine, read: Read) -> Self {
         Self::new(engine, Origin::Stored(read))
     }
 
-    pub(crate) fn anonymous(engine: SessionEngine) -> Self {
+    pub(crate) fn anonymous(engine: &SessionEngine) -> Self {
         Self::new(engine, Origin::Anonymous)
     }
 
-    pub(crate) fn read_only(engine: SessionEngine) -> Self {
+    pub(crate) fn read_only(engine: &SessionEngine) -> Self {
         Self::new(engine, Origin::Unavailable)
     }
 
-    pub(crate) fn ended(engine: SessionEngine, id: SessionId) -> Self {
+    pub(crate) fn ended(engine: &SessionEngine, id: SessionId) -> Self {
         Self::new(engine, Origin::Ended(id))
     }
 
-    pub(crate) fn new(engine: SessionEngine, origin: Origin) -> Self {
+    pub(crate) fn new(engine: &SessionEngine, origin: Origin) -> Self {
+        let engine = engine.for_request();
         let hand = Hand::new(origin, engine.no_entries());
         let shared = Shared {
             engine,

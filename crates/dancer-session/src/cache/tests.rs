@@ -30,7 +30,7 @@ fn at(seconds: u64) -> Moment {
 }
 
 fn kept(cache: &Arc<Cache>, key: &str) -> Option<Bytes> {
-    cache.get(key).map(|entry| entry.read.payload.clone())
+    cache.get(key).map(|read| read.payload.clone())
 }
 
 #[test]
@@ -105,11 +105,11 @@ fn there_is_room_for_so_many() {
 fn one_use_in_an_interval_touches_and_lengthens() {
     let cache = Cache::new(10);
     cache.begin("a").take_in(&read("1"), at(100), at(200));
-    let entry = cache.get("a").unwrap();
-    assert!(entry.is_alive(at(199)) && !entry.is_alive(at(200)));
+    let read = cache.get("a").unwrap();
+    assert!(read.kept.is_alive(at(199)) && !read.kept.is_alive(at(200)));
     let minute = Duration::from_secs(60).as_millis() as u64;
-    assert!(!entry.is_to_be_touched(at(159), minute, at(259)));
-    assert!(entry.is_to_be_touched(at(160), minute, at(260)));
-    assert!(!entry.is_to_be_touched(at(160), minute, at(260)));
-    assert!(entry.is_alive(at(259)));
+    assert!(!read.kept.is_to_be_touched(at(159), minute, at(259)));
+    assert!(read.kept.is_to_be_touched(at(160), minute, at(260)));
+    assert!(!read.kept.is_to_be_touched(at(160), minute, at(260)));
+    assert!(read.kept.is_alive(at(259)));
 }

@@ -56,7 +56,7 @@ impl<'a> Attempt<'a> {
             base,
             task,
             fresh,
-            mark: Mark::generate(&engine.0.entropy)?,
+            mark: Mark::generate(&engine.here.entropy)?,
             tried: None,
             listed: None,
             doubt: Doubt::until(by),
@@ -96,8 +96,8 @@ impl<'a> Attempt<'a> {
 
     async fn attempt(&mut self) -> Result<Answer, Error> {
         let base = &self.base;
-        let engine = &self.engine.0;
-        let entries = match self.task.applied_to(&base.document) {
+        let engine = &self.engine.here;
+        let entries = match self.task.applied_to(base) {
             Some(entries) => entries.clone(),
             None => {
                 let mut entries = base.document.entries.clone();
@@ -153,7 +153,7 @@ impl<'a> Attempt<'a> {
         document: Document,
         ttl: Duration,
     ) -> Result<Answer, Error> {
-        let engine = &self.engine.0;
+        let engine = &self.engine.here;
         let new = self.engine.key(&fresh);
         let payload = engine.codec.encode(&new, &document)?;
         let read = self.tried.insert(Read::new(fresh, new, payload, document));
@@ -228,7 +228,7 @@ impl<'a> Attempt<'a> {
             // What such a try has stored lives on if the other request was a renew.
             return Err(self.unknown());
         };
-        let engine = &self.engine.0;
+        let engine = &self.engine.here;
         let key = self.engine.key(fresh);
         let there = engine.store.peek(&key, self.doubt.by).await;
         let there = there.map_err(|error| self.unknown().because(error))?;

@@ -114,11 +114,10 @@ impl EngineBuilder {
     ) -> SessionEngine {
         self.settings.cookie.settle(self.settings.layout);
         let codec = Codec::new(&self.settings);
-        SessionEngine(Arc::new(Inner {
+        SessionEngine::over(Inner {
             store,
             redis,
             cache,
-            empty: codec.empty(),
             codec,
             lifetime: Lifetime::new(&self.settings),
             clock: self.clock,
@@ -130,7 +129,7 @@ impl EngineBuilder {
                 Threads::None => Some(Ahead::default()),
             },
             settings: self.settings,
-        }))
+        })
     }
 }
 

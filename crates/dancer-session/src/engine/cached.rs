@@ -14,28 +14,28 @@ impl SessionEngine {
     /// A session that was read before and has not changed since, nor ended.
     pub(super) fn cached(&self, id: &str) -> Option<Session> {
         let cache = self.cache()?;
-        let id = SessionId::parse(id, self.0.codec.layout)?;
+        let id = SessionId::parse(id, self.here.codec.layout)?;
         let key = self.key(&id);
-        let entry = cache.get(key.as_str())?;
-        let now = self.0.clock.now();
-        let due = self.limit(&entry.read.document, now);
-        let Some(due) = due.filter(|_| entry.is_alive(now)) else {
+        let read = cache.get(key.as_str())?;
+        let now = self.here.clock.now();
+        let due = self.limit(&read.document, now);
+        let Some(due) = due.filter(|_| read.kept.is_alive(now)) else {
             cache.forget(key.as_str());
             return None;
         };
         let interval = self.touch_interval().as_millis();
         let interval = u64::try_from(interval).unwrap_or(u64::MAX);
-        if entry.is_to_be_touched(now, interval, now.plus(due)) {
+        if read.kept.is_to_be_touched(now, interval, now.plus(due)) {
             self.touch_later(key, due);
         }
-        Some(Session::stored(self.clone(), entry.read.clone()))
+        Some(Session::stored(self, read))
     }
 
     /// How much idle time may go by before a key is touched: with a cache that would be written to the
     /// server at each use, and make every other process forget the session.
     pub(super) fn touch_interval(&self) -> Duration {
-        let settings = &self.0.settings;
-        match self.0.cache {
+        let settings = &self.here.settings;
+        match self.here.cache {
             Some(_) => settings.touch_interval.max(settings.expire / 10),
             None => settings.touch_interval,
         }
@@ -67,7 +67,7 @@ impl SessionEngine {
     /// meanwhile, is not kept. The server tells us, too, but who has the answer to a change need not
     /// have its word yet.
     pub(super) fn forgetting(&self, key: &Key) -> Option<Forgetting> {
-        let cache = self.0.cache.as_ref()?;
+        let cache = self.here.cache.as_ref()?;
         cache.forget(key.as_str());
         Some(Forgetting {
             cache: Arc::clone(cache),
@@ -77,7 +77,7 @@ impl SessionEngine {
 
     /// The cache, as long as the server would tell if anything in it had changed.
     fn cache(&self) -> Option<&Arc<Cache>> {
-        let (cache, redis) = (self.0.cache.as_ref()?, self.0.redis.as_ref()?);
+        let (cache, redis) = (self.here.cache.as_ref()?, self.here.redis.as_ref()?);
         redis.hears().then_some(cache)
     }
 }

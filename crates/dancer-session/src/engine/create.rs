@@ -39,8 +39,8 @@ impl New {
 impl SessionEngine {
     /// Stores a new session, under an id that nothing is stored under.
     pub(super) async fn store_new(&self, new: New, by: Instant) -> Result<Read, Error> {
-        let created = new.created.unwrap_or_else(|| self.0.clock.now());
-        let mark = Mark::generate(&self.0.entropy)?;
+        let created = new.created.unwrap_or_else(|| self.here.clock.now());
+        let mark = Mark::generate(&self.here.entropy)?;
         let document = Document {
             created,
             dated: true,
@@ -55,7 +55,7 @@ impl SessionEngine {
                 None => self.new_id()?,
             };
             let key = self.key(&id);
-            let payload = self.0.codec.encode(&key, &document)?;
+            let payload = self.here.codec.encode(&key, &document)?;
             self.enlist(&key, &document, by).await?;
             if self.create_as(&key, &payload, &document, by).await? == Create::Created {
                 event::created(&id);
@@ -83,10 +83,10 @@ impl SessionEngine {
         // Redis takes 0 for an error.
         let ttl = self.time_left(document).max(Duration::from_millis(1));
         loop {
-            match self.0.store.create(key, payload, ttl, by).await {
+            match self.here.store.create(key, payload, ttl, by).await {
                 Err(error) => doubt.again(error).await?,
                 Ok(Create::Exists) if doubt.unsure => {
-                    let there = self.0.store.peek(key, by).await;
+                    let there = self.here.store.peek(key, by).await;
                     let there = there.map_err(|error| doubt.report(error))?;
                     let ours = there.is_some_and(|(there, _)| there == payload);
                     return Ok(if ours {

@@ -18,14 +18,14 @@ impl SessionEngine {
         let key = read.key.clone();
         let mark = match doomed.mark {
             Some(mark) => mark,
-            None => *doomed.mark.insert(Mark::generate(&self.0.entropy)?),
+            None => *doomed.mark.insert(Mark::generate(&self.here.entropy)?),
         };
         let (stub, ttl) = self.stub(&key, mark);
         // In line with the flushes of this process, so that only processes compete.
-        let mut turn = self.0.queue.turn(&read.id, by).await?;
+        let mut turn = self.here.queue.turn(&read.id, by).await?;
         let latest = turn.latest().unwrap_or_else(|| read.clone());
         turn.leave_behind(None);
-        let (mut there, mut owned) = (latest.payload, latest.document.owned.clone());
+        let (mut there, mut owned) = (latest.payload.clone(), latest.document.owned.clone());
         let mut doubt = Doubt::until(by);
         loop {
             // Only over a session: a stub of its own over that of a renew, found there after a lost
@@ -71,7 +71,7 @@ impl SessionEngine {
     /// Ends a session without a stub, in a store that has no room even for that: a late request finds
     /// nothing then. `false` as with [`destroy`](Self::destroy).
     async fn end_without_stub(&self, key: &Key, mark: Mark, by: Instant) -> Result<bool, Error> {
-        let Some((there, _)) = self.0.store.peek(key, by).await? else {
+        let Some((there, _)) = self.here.store.peek(key, by).await? else {
             return Ok(true);
         };
         match self.decode(key, &there) {
@@ -79,7 +79,7 @@ impl SessionEngine {
             Ok(Content::Foreign) => Ok(true),
             Ok(Content::Session(_)) | Err(_) => {
                 let _forgotten = self.forgetting(key);
-                let store = &self.0.store;
+                let store = &self.here.store;
                 // The answer to a touch may take until the next call.
                 let touch = store.touch(key, Duration::ZERO, by);
                 let (touched, look) = tokio::join!(touch, store.retrieve(key, None, by));

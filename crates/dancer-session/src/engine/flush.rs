@@ -243,7 +243,7 @@ impl SessionEngine {
         by: Instant,
     ) -> impl Future<Output = Outcome> + Send + 'a {
         async move {
-            let mut turn = self.0.queue.turn(&read.id, by).await?;
+            let mut turn = self.here.queue.turn(&read.id, by).await?;
             let id = fresh.as_ref().unwrap_or(&read.id);
             if !self.has_room(id, Some(read), task, by).await? {
                 let start = turn.latest().unwrap_or_else(|| read.clone());

@@ -17,7 +17,7 @@ impl SessionEngine {
     ///
     /// [`is_unavailable`](Error::is_unavailable): the operating system gives no random bits.
     pub fn new_id(&self) -> Result<SessionId, Error> {
-        SessionId::generate(&self.0.entropy, self.0.codec.layout)
+        SessionId::generate(&self.here.entropy, self.here.codec.layout)
     }
 
     /// A session that is stored by its first flush, with entries or without, under an id that
@@ -28,9 +28,9 @@ impl SessionEngine {
     ///
     /// [`is_refused`](Error::is_refused) for what has not the shape of such an id.
     pub fn begin(&self, id: &str) -> Result<Session, Error> {
-        let layout = self.0.codec.layout;
+        let layout = self.here.codec.layout;
         match SessionId::parse(id, layout).filter(|id| id.is_own(layout)) {
-            Some(id) => Ok(Session::new(self.clone(), Origin::New(id))),
+            Some(id) => Ok(Session::new(self, Origin::New(id))),
             None => Err(Error::refused(
                 "a session can only be begun under an id that this engine has made",
             )),
@@ -46,12 +46,12 @@ impl SessionEngine {
     /// payload of this session.
     pub fn resume(&self, id: &str, payload: Bytes) -> Result<Session, Error> {
         let none = || Error::refused("this is no payload of that session");
-        let id = SessionId::parse(id, self.0.codec.layout).ok_or_else(none)?;
+        let id = SessionId::parse(id, self.here.codec.layout).ok_or_else(none)?;
         let key = self.key(&id);
         match self.decode(&key, &payload)? {
             Content::Session(document) => {
                 let read = Read::new(id, key, payload, document);
-                Ok(Session::stored(self.clone(), read))
+                Ok(Session::stored(self, read))
             }
             Content::Stub(_) | Content::Foreign => Err(none()),
         }

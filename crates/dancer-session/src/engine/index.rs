@@ -37,7 +37,7 @@ pub(super) struct Listed {
 impl SessionEngine {
     /// What the payload of a session will say of its owner.
     pub(crate) fn owned(&self, owner: Owner) -> Result<Owned, Error> {
-        Owned::new(owner, self.0.clock.now(), &self.0.entropy)
+        Owned::new(owner, self.here.clock.now(), &self.here.entropy)
     }
 
     /// Puts a session into the index of its owner, if it has one; to be called before it is stored.
@@ -64,15 +64,15 @@ impl SessionEngine {
         by: Instant,
     ) -> Result<bool, Error> {
         let key = &self.key(id);
-        let created = created.unwrap_or_else(|| self.0.clock.now());
-        let most = self.0.settings.max_sessions;
+        let created = created.unwrap_or_else(|| self.here.clock.now());
+        let most = self.here.settings.max_sessions;
         let others = self.enlisted(key, created, owned, most, by).await?;
         let Some(most) = most.filter(|_| !others.is_empty()) else {
             return Ok(true);
         };
         let (mut living, begun) = self.count(owned, others, by).await?;
         let over = (living.len() + begun + 1).saturating_sub(most);
-        if over > 0 && self.0.settings.on_max_sessions == OnMaxSessions::Refuse {
+        if over > 0 && self.here.settings.on_max_sessions == OnMaxSessions::Refuse {
             event::too_many_sessions(id);
             self.delist_later(key, Some(owned));
             return Ok(false);
@@ -91,10 +91,10 @@ impl SessionEngine {
         let Some(owned) = owned else {
             return;
         };
-        let (store, by) = (Arc::clone(&self.0.store), self.deadline());
-        let index = self.0.codec.index(&owned.owner);
-        let member = Member::new(owned, self.0.codec.name(key));
-        let reports = Arc::clone(&self.0.reports);
+        let (store, by) = (Arc::clone(&self.here.store), self.deadline());
+        let index = self.here.codec.index(&owned.owner);
+        let member = Member::new(owned, self.here.codec.name(key));
+        let reports = Arc::clone(&self.here.reports);
         self.later(async move {
             if let Err(error) = store.delist(&index, member.as_str(), by).await {
                 event::delist_failed(&index, &error, &reports);
@@ -104,8 +104,8 @@ impl SessionEngine {
 
     /// All that stands in the index of an owner.
     pub(super) async fn members(&self, owner: &str, by: Instant) -> Result<Vec<Member>, Error> {
-        let index = self.0.codec.index(owner);
-        let members = self.0.store.members(&index, by).await?;
+        let index = self.here.codec.index(owner);
+        let members = self.here.store.members(&index, by).await?;
         Ok(members.into_iter().map(Member::from_text).collect())
     }
 
@@ -120,12 +120,12 @@ impl SessionEngine {
             .into_iter()
             .filter_map(|member| {
                 let (handle, _, name) = member.parts()?;
-                let key = self.0.codec.key_named(name)?;
+                let key = self.here.codec.key_named(name)?;
                 Some((key, handle, member))
             })
             .collect();
         let keys: Vec<_> = keyed.iter().map(|(key, ..)| key.clone()).collect();
-        let payloads = self.0.store.look(&keys, by).await?;
+        let payloads = self.here.store.look(&keys, by).await?;
         let found = keyed.into_iter().zip(payloads);
         Ok(found
             .map(|((key, handle, member), payload)| {
@@ -147,7 +147,7 @@ impl SessionEngine {
         };
         let is_theirs = |owned: &Arc<Owned>| *owned.owner == *owner && owned.handle == handle;
         let owned = document.owned.clone().filter(is_theirs);
-        match owned.filter(|_| self.limit(&document, self.0.clock.now()).is_some()) {
+        match owned.filter(|_| self.limit(&document, self.here.clock.now()).is_some()) {
             None => There::Nothing,
             Some(owned) => There::Session(Listed {
                 key,
@@ -166,9 +166,9 @@ impl SessionEngine {
         members: Vec<Member>,
         by: Instant,
     ) -> Result<(Vec<Listed>, usize), Error> {
-        let now = self.0.clock.now();
+        let now = self.here.clock.now();
         // Nobody stores what began longer ago.
-        let soon = self.0.settings.timeout * 2 + Duration::from_secs(1);
+        let soon = self.here.settings.timeout * 2 + Duration::from_secs(1);
         let (mut living, mut begun) = (Vec::new(), HashSet::new());
         for (member, there) in self.look(&owned.owner, members, by).await? {
             match (there, member.parts()) {
@@ -195,20 +195,20 @@ impl SessionEngine {
         most: Option<usize>,
         by: Instant,
     ) -> Result<Vec<Member>, Error> {
-        let index = self.0.codec.index(&owned.owner);
-        let member = Member::new(owned, self.0.codec.name(key));
+        let index = self.here.codec.index(&owned.owner);
+        let member = Member::new(owned, self.here.codec.name(key));
         let enlistment = Enlistment {
             index: &index,
             member: member.as_str(),
             ttl: self
-                .0
+                .here
                 .lifetime
-                .of_member(created, owned, self.0.clock.now()),
+                .of_member(created, owned, self.here.clock.now()),
             most,
         };
         let mut doubt = Doubt::until(by);
         loop {
-            match self.0.store.enlist(enlistment, by).await {
+            match self.here.store.enlist(enlistment, by).await {
                 Ok(others) => return Ok(others.into_iter().map(Member::from_text).collect()),
                 // Twice does no harm, and the session is not touched yet.
                 Err(error) => doubt.again(error).await?,

@@ -129,7 +129,7 @@ impl SessionEngine {
             owned,
             ..
         } = listed;
-        let mark = Mark::generate(&self.0.entropy)?;
+        let mark = Mark::generate(&self.here.entropy)?;
         let (stub, ttl) = self.stub(&key, mark);
         let mut doubt = Doubt::until(by);
         loop {

@@ -19,7 +19,7 @@ use crate::{Error, Layout, event};
 const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<Session>, Error> {
-    let layout = engine.0.codec.layout;
+    let layout = engine.here.codec.layout;
     let Some(id) = SessionId::parse(id, layout) else {
         event::malformed_id();
         return Ok(None);
@@ -32,15 +32,15 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
         return Ok(None);
     };
     loop {
-        let now = engine.0.clock.now();
-        let content = engine.0.codec.decode(&key, &payload, now);
+        let now = engine.here.clock.now();
+        let content = engine.here.codec.decode(&key, &payload, now);
         match content.inspect_err(|error| event::unreadable(&id, error))? {
             Content::Foreign => {
                 event::foreign_key(&id);
                 return Ok(None);
             }
             Content::Stub(stub) => {
-                let end = engine.0.lifetime.of_stub(stub.ends, now);
+                let end = engine.here.lifetime.of_stub(stub.ends, now);
                 if left.is_none_or(|left| end < left) {
                     engine.touch_later(key, end);
                 }
@@ -49,13 +49,13 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
                     return Ok(None);
                 }
                 event::ended_id(&id);
-                return Ok(Some(Session::ended(engine.clone(), id)));
+                return Ok(Some(Session::ended(engine, id)));
             }
             Content::Session(document) => {
                 if !id.is_own(layout) {
                     event::legacy_id(&id);
                 }
-                if document.dated || !engine.0.lifetime.is_limited() {
+                if document.dated || !engine.here.lifetime.is_limited() {
                     let read = Read::new(id, key, payload, document);
                     return Ok(engine.admit(read, left, now, reading));
                 }
@@ -63,7 +63,7 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
                 match Box::pin(engine.date(&key, &payload, document, by)).await? {
                     Dated::Read(payload, document) => {
                         let read = Read::new(id, key, payload, document);
-                        return Ok(Some(Session::stored(engine.clone(), read)));
+                        return Ok(Some(Session::stored(engine, read)));
                     }
                     Dated::Changed(newer) => payload = newer,
                     Dated::Gone => return Ok(None),
@@ -98,7 +98,7 @@ impl SessionEngine {
     ) -> Option<Session> {
         let Some(due) = self.limit(&read.document, now) else {
             event::limit_passed(&read.id);
-            self.touch_later(read.key, Duration::ZERO);
+            self.touch_later(read.key.clone(), Duration::ZERO);
             return None;
         };
         let interval = self.touch_interval();
@@ -114,7 +114,7 @@ impl SessionEngine {
         }
         let left = left.filter(|_| !touch).unwrap_or(due);
         self.keep(reading, &read, now, due, left);
-        Some(Session::stored(self.clone(), read))
+        Some(Session::stored(self, read))
     }
 
     /// Reads what is under a key. A payload of another key may be the answer to another request, from
@@ -125,12 +125,12 @@ impl SessionEngine {
         by: Instant,
     ) -> Result<Option<(Bytes, Option<Duration>)>, Error> {
         let found = self.read(key, by).await?;
-        let is_of_another = |(payload, _): &(Bytes, _)| self.0.codec.is_of_another(key, payload);
+        let is_of_another = |(payload, _): &(Bytes, _)| self.here.codec.is_of_another(key, payload);
         if !found.as_ref().is_some_and(is_of_another) {
             return Ok(found);
         }
         event::payload_of_another(key);
-        self.0.store.distrust();
+        self.here.store.distrust();
         self.read(key, by).await
     }
 
@@ -143,15 +143,15 @@ impl SessionEngine {
         key: &Key,
         by: Instant,
     ) -> Result<Option<(Bytes, Option<Duration>)>, Error> {
-        let store = &self.0.store;
+        let store = &self.here.store;
         let exact = self.touch_interval().is_zero();
-        let found = match (self.0.codec.layout, exact) {
+        let found = match (self.here.codec.layout, exact) {
             (_, false) => {
                 let found = store.peek(key, by).await;
                 found.map(|found| found.map(|(payload, left)| (payload, Some(left))))
             }
             (Layout::Native, true) => {
-                let ttl = self.0.lifetime.of_any();
+                let ttl = self.here.lifetime.of_any();
                 let found = store.retrieve(key, Some(ttl), by).await;
                 found.map(|found| found.map(|payload| (payload, Some(ttl))))
             }
@@ -176,10 +176,10 @@ impl SessionEngine {
         by: Instant,
     ) -> Result<Dated, Error> {
         document.dated = true;
-        let Ok(dated) = self.0.codec.encode(key, &document) else {
+        let Ok(dated) = self.here.codec.encode(key, &document) else {
             return Ok(Dated::Read(payload.clone(), document));
         };
-        let ttl = self.0.lifetime.of_any();
+        let ttl = self.here.lifetime.of_any();
         let mut doubt = Doubt::until(by);
         loop {
             match self.replace(key, payload, &dated, ttl, by).await {
