@@ -23,7 +23,6 @@ use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use crossbeam_utils::CachePadded;
 use redis::aio::MultiplexedConnection;
 use tokio::task::coop::consume_budget;
 
@@ -89,7 +88,7 @@ struct Inner {
     lifetime: Lifetime,
     clock: Clock,
     entropy: Entropy,
-    queue: CachePadded<Queue>,
+    queue: Queue,
     /// What the log was told of faults, and when.
     reports: Arc<Reports>,
     /// For an engine without threads.

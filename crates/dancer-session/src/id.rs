@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use crate::apart::Apart;
 use crate::{Error, Layout};
 
 /// The id of a session. In the native layout 256 random bits as 43 characters of base64url; in the
@@ -251,9 +252,10 @@ impl Entropy {
 
 impl Default for Entropy {
     fn default() -> Self {
-        let marks = Mutex::new(Ahead::default());
+        let marks = Apart::<Mutex<Ahead>>::new(Mutex::default);
         Self::new(move |bits| match bits.len() {
             Mark::BYTES => marks
+                .mine()
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .fill(bits),

@@ -4,9 +4,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crossbeam_utils::CachePadded;
-
 use super::ahead::Ahead;
+use super::queue::Queue;
 use super::{Inner, SessionEngine};
 use crate::cache::Cache;
 use crate::id::Entropy;
@@ -122,7 +121,7 @@ impl EngineBuilder {
             lifetime: Lifetime::new(&self.settings),
             clock: self.clock,
             entropy: self.entropy,
-            queue: CachePadded::default(),
+            queue: Queue::default(),
             reports: Arc::default(),
             ahead: match self.threads {
                 Threads::Allowed => None,

@@ -6,6 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use crossbeam_utils::CachePadded;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::timeout_at;
 
@@ -14,11 +15,14 @@ use crate::id::SessionId;
 use crate::session::Read;
 use crate::sync::{Mutex, MutexGuard};
 
-/// One queue for each session that is being flushed just now; no trace of any other.
+/// One queue for each session that is being flushed just now; no trace of any other. In parts, so that
+/// flushes of different sessions need not wait for each other.
 #[derive(Default)]
 pub(super) struct Queue {
-    turns: Mutex<Turns>,
+    turns: [CachePadded<Mutex<Turns>>; PARTS],
 }
+
+const PARTS: usize = 16;
 
 type Turns = HashMap<SessionId, Arc<AsyncMutex<Latest>>, BuildHasherDefault<Filed>>;
 
@@ -45,7 +49,7 @@ type Latest = Option<Read>;
 impl Queue {
     /// Waits until no other flush of this session is under way here.
     pub(super) async fn turn(&self, id: &SessionId, by: Instant) -> Result<Turn<'_>, Error> {
-        let queue = Arc::clone(self.turns().entry(id.clone()).or_default());
+        let queue = Arc::clone(self.turns(id).entry(id.clone()).or_default());
         let latest = match Arc::clone(&queue).try_lock_owned() {
             Ok(latest) => Ok(latest),
             Err(_) => Box::pin(timeout_at(by.into(), queue.lock_owned())).await,
@@ -67,7 +71,7 @@ impl Queue {
 
     /// Forgets the queue of a session if nobody stands in it.
     fn leave(&self, id: &SessionId) {
-        let mut turns = self.turns();
+        let mut turns = self.turns(id);
         // Whoever is in the queue holds a clone, made under the lock that is held here.
         if turns
             .get(id)
@@ -77,8 +81,12 @@ impl Queue {
         }
     }
 
-    fn turns(&self) -> MutexGuard<'_, Turns> {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The part that this session belongs to.
+    fn turns(&self, id: &SessionId) -> MutexGuard<'_, Turns> {
+        // Not what `Filed` takes: within a part those would be all the same.
+        let [.., last] = id.file_number();
+        let part = &self.turns[usize::from(last) % PARTS];
+        part.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

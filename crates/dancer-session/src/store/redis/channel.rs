@@ -100,6 +100,8 @@ impl Channel {
             left: 0,
             unflushed: false,
             come: Incoming::new(),
+            replies: Vec::new(),
+            owners: Vec::new(),
             gave_way: false,
             more: false,
             gave: false,
@@ -212,6 +214,9 @@ struct Driver {
     /// Whether TLS may still hold some of what has left.
     unflushed: bool,
     come: Incoming,
+    /// Replies on their way, and who waits for them; empty between two turns.
+    replies: Vec<Value>,
+    owners: Vec<Waiting>,
     /// Whether all who were ready have had their turn since there was something to write.
     gave_way: bool,
     /// Whether there may be replies that were not handed out yet.
@@ -346,27 +351,17 @@ impl Driver {
     /// server can work on what the first of them have to say next, while others still read. Returns
     /// whether there may be more.
     fn hand_out(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
-        let (mut replies, mut may_come, mut closed) = (0, true, false);
+        let (mut taken, mut may_come, mut closed) = (0, true, false);
         // Before anybody gets a reply: whoever sends then must not seem to have been answered.
         let now = self.shared.now();
         self.gave = false;
         loop {
-            while let Some(length) = self.come.next_length().map_err(io::Error::other)? {
-                // Of a connection that has been closed, what has come whole is handed out at once.
-                if replies == AT_ONCE && !closed {
-                    return Ok(true);
-                }
-                replies += 1;
-                let reply = self.come.take(length);
-                let wanted = self.give(reply.map_err(|error| Fault::Broken(error.to_string())))?;
-                if wanted && !self.gave {
-                    self.gave = true;
-                    self.shared.heard.store(now, Ordering::Relaxed);
-                }
-                if wanted && self.looking > 0 {
-                    self.looking = 0;
-                    self.looks.learn(true);
-                }
+            // Of a connection that has been closed, what has come whole is handed out at once.
+            let most = if closed { usize::MAX } else { AT_ONCE };
+            let more = self.take_replies(&mut taken, most);
+            self.give(now)?;
+            if more? {
+                return Ok(true);
             }
             if closed {
                 return Err(io::Error::new(
@@ -388,32 +383,60 @@ impl Driver {
         }
     }
 
-    /// Returns whether it was a reply, and somebody still waited for it.
-    fn give(&mut self, reply: Reply) -> io::Result<bool> {
-        if let Ok(word @ Value::Push { .. }) = &reply {
-            if let Some(listener) = &mut self.listener {
-                listener.hear(word);
+    /// Takes what has come as a whole, replies and other words, until that are `most`; returns whether
+    /// there is more.
+    fn take_replies(&mut self, taken: &mut usize, most: usize) -> io::Result<bool> {
+        while let Some(length) = self.come.next_length().map_err(io::Error::other)? {
+            if *taken == most {
+                return Ok(true);
             }
-            return Ok(false);
+            *taken += 1;
+            match self.come.take(length).map_err(io::Error::other)? {
+                word @ Value::Push { .. } => {
+                    if let Some(listener) = &mut self.listener {
+                        listener.hear(&word);
+                    }
+                }
+                reply => self.replies.push(reply),
+            }
         }
-        let mut state = self.shared.state();
-        // Who has not sent yet waits for another one.
-        let first = match state.waiting.len() > state.unsent {
-            true => state.waiting.pop_front(),
-            false => None,
-        };
-        drop(state);
-        let Some(first) = first else {
+        Ok(false)
+    }
+
+    /// Gives the replies that were taken to those who wait for them. All at a time, because senders are
+    /// kept waiting for whom they belong to.
+    fn give(&mut self, now: u64) -> io::Result<()> {
+        if self.replies.is_empty() {
+            return Ok(());
+        }
+        {
+            let mut state = self.shared.state();
+            // Who has not sent yet waits for another one.
+            let sent = state.waiting.len() - state.unsent;
+            let theirs = state.waiting.drain(..sent.min(self.replies.len()));
+            self.owners.extend(theirs);
+        }
+        let nobodys = self.replies.len() > self.owners.len();
+        let mut wanted = false;
+        for (owner, reply) in self.owners.drain(..).zip(self.replies.drain(..)) {
+            // Nobody may want to know.
+            wanted |= owner
+                .reply
+                .is_some_and(|waiting| waiting.send(Ok(reply)).is_ok());
+        }
+        if wanted {
+            self.gave = true;
+            self.shared.heard.store(now, Ordering::Relaxed);
+            if self.looking > 0 {
+                self.looking = 0;
+                self.looks.learn(true);
+            }
+        }
+        match nobodys {
             // Whoever is next would get what is not theirs.
-            return Err(io::Error::other("a reply came that nobody had asked for"));
-        };
-        let broken = reply.as_ref().err();
-        let broken = broken.map(|fault| io::Error::other(fault.to_string()));
-        // Nobody may want to know.
-        let wanted = first
-            .reply
-            .is_some_and(|waiting| waiting.send(reply).is_ok());
-        broken.map_or(Ok(wanted), Err)
+            true => Err(io::Error::other("a reply came that nobody had asked for")),
+            false => Ok(()),
+        }
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_utils::CachePadded;
 use redis::aio::MultiplexedConnection;
 use redis::{Client, Cmd, ConnectionInfo, ProtocolVersion, Value};
 use tokio::time::{sleep, timeout_at};
@@ -25,14 +24,16 @@ pub(super) struct Link {
     upkeep: Upkeep,
     /// For connections besides the shared one.
     client: Client,
-    /// How many operations are under way.
-    in_flight: CachePadded<AtomicUsize>,
+    /// How many operations wait for a connection, or to be tried again. Those that wait for their reply
+    /// are as many as use the connection.
+    waiting: AtomicUsize,
     /// For what is none of the sessions' business.
     beside: Beside,
 }
 
-/// So many operations may be under way at a time; each further one fails at once. Far more than a
-/// server that answers ever has waiting, and little enough to keep in memory while it does not.
+/// So many operations may wait for their replies at a time, and as many for a connection; each further
+/// one fails at once. Far more than a server that answers ever has waiting, and little enough to keep
+/// in memory while it does not.
 const MOST_IN_FLIGHT: usize = 4096;
 
 /// Before a command is sent again for what the server has said.
@@ -85,7 +86,7 @@ impl Link {
         Ok(Self {
             upkeep: Upkeep::new(shared, place, settings.timeout, threads, tracking, telling),
             client,
-            in_flight: CachePadded::default(),
+            waiting: AtomicUsize::new(0),
             beside: Beside::default(),
         })
     }
@@ -132,7 +133,6 @@ impl Link {
     /// One that may have been carried out is never sent again here; the caller knows whether that
     /// would do harm.
     pub(super) async fn send(&self, command: &Command<'_>, by: Instant) -> Result<Value, Fault> {
-        let _flight = self.take_off()?;
         let live = self.live(by).await?;
         match self.once(Hurry::Yes, &live, command, by).await {
             Ok(value) => Ok(value),
@@ -143,10 +143,20 @@ impl Link {
     /// The connection. All that may have to be done to have one is large, and a command is seldom in
     /// need of it: so it is apart.
     async fn live(&self, by: Instant) -> Result<Arc<Live>, Fault> {
-        match self.upkeep.current() {
-            Some(live) => Ok(live),
-            None => Box::pin(self.upkeep.live(by)).await,
+        let live = match self.upkeep.current() {
+            Some(live) => live,
+            None => Box::pin(self.waited_for(by)).await?,
+        };
+        // One is the upkeep's. That there is no other count for all threads to share is on purpose.
+        match Arc::strong_count(&live) - 1 <= MOST_IN_FLIGHT {
+            true => Ok(live),
+            false => Err(Fault::Crowded),
         }
+    }
+
+    async fn waited_for(&self, by: Instant) -> Result<Arc<Live>, Fault> {
+        let _waits = self.wait()?;
+        self.upkeep.live(by).await
     }
 
     /// Goes on after a first fault.
@@ -156,6 +166,9 @@ impl Link {
         command: &Command<'_>,
         by: Instant,
     ) -> Result<Value, Fault> {
+        let Ok(_waits) = self.wait() else {
+            return Err(fault);
+        };
         let (mut pause, mut replaced) = (FIRST_PAUSE, false);
         loop {
             let row = fault.row();
@@ -187,7 +200,6 @@ impl Link {
         command: &Command<'_>,
         by: Instant,
     ) -> Result<Value, Fault> {
-        let _flight = self.take_off()?;
         let live = self.live(by).await?;
         self.once(Hurry::No, &live, command, by).await
     }
@@ -291,10 +303,10 @@ impl Link {
         ))
     }
 
-    fn take_off(&self) -> Result<Flight<'_>, Fault> {
-        let flight = Flight(&self.in_flight);
-        match self.in_flight.fetch_add(1, Ordering::Relaxed) < MOST_IN_FLIGHT {
-            true => Ok(flight),
+    fn wait(&self) -> Result<Waits<'_>, Fault> {
+        let waits = Waits(&self.waiting);
+        match self.waiting.fetch_add(1, Ordering::Relaxed) < MOST_IN_FLIGHT {
+            true => Ok(waits),
             false => Err(Fault::Crowded),
         }
     }
@@ -317,10 +329,10 @@ impl Drop for Asked<'_> {
     }
 }
 
-/// An operation under way; ends when dropped.
-struct Flight<'l>(&'l AtomicUsize);
+/// An operation that waits for a connection, or for its next try; ends when dropped.
+struct Waits<'l>(&'l AtomicUsize);
 
-impl Drop for Flight<'_> {
+impl Drop for Waits<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
