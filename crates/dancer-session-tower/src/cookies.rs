@@ -1,29 +1,71 @@
 //! Cookies, in and out. Coming in they are read byte by byte, because what a lenient parser accepts
 //! as our cookie is somebody else's; going out they are written by a library.
 
+use std::fmt;
+use std::ops::Range;
+
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite as Site};
 use dancer_session::{CookieSettings, Duplicates, SameSite, SessionId};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
+/// The value of our cookie, in the header that it came in.
+pub(crate) struct Presented {
+    header: HeaderValue,
+    value: Range<usize>,
+}
+
+impl Presented {
+    fn within(header: &HeaderValue, value: &[u8]) -> Self {
+        let start = value.as_ptr().addr() - header.as_bytes().as_ptr().addr();
+        Self {
+            header: header.clone(),
+            value: start..start + value.len(),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        // It is, or it would not be here.
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.header.as_bytes()[self.value.clone()]
+    }
+}
+
+/// Shows how long it is, and not what.
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{} bytes>", self.value.len())
+    }
+}
+
 /// The value of our cookie in a request.
 ///
 /// All `Cookie` headers count. Names are compared byte by byte, without any decoding. What is
 /// malformed or no UTF-8 is passed over.
-pub(crate) fn presented(headers: &HeaderMap, name: &str, duplicates: Duplicates) -> Option<String> {
-    let pairs = headers.get_all(COOKIE).iter();
-    let pairs = pairs.flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
-    let mut found: Option<&[u8]> = None;
-    for value in pairs.filter_map(|pair| value_of(pair, name.as_bytes())) {
-        if duplicates == Duplicates::Refuse && found.is_some_and(|other| other != value) {
-            tracing::warn!(cookie = name, "duplicate_cookie");
-            return None;
+pub(crate) fn presented(
+    headers: &HeaderMap,
+    name: &str,
+    duplicates: Duplicates,
+) -> Option<Presented> {
+    let mut found: Option<(&HeaderValue, &[u8])> = None;
+    for header in headers.get_all(COOKIE) {
+        let pairs = header.as_bytes().split(|byte| *byte == b';');
+        for value in pairs.filter_map(|pair| value_of(pair, name.as_bytes())) {
+            let differs = found.is_some_and(|(_, other)| other != value);
+            if duplicates == Duplicates::Refuse && differs {
+                tracing::warn!(cookie = name, "duplicate_cookie");
+                return None;
+            }
+            found = Some((header, value));
         }
-        found = Some(value);
     }
-    let value = std::str::from_utf8(found?).ok()?;
-    Some(value.to_owned())
+    let (header, value) = found?;
+    std::str::from_utf8(value).ok()?;
+    Some(Presented::within(header, value))
 }
 
 fn value_of<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {

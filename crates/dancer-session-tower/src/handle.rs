@@ -1,12 +1,12 @@
 //! What all parts of one request share: one session, read once.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use dancer_session::{OnUnavailable, OnUnreadable, Session, SessionEngine, SessionId};
 use tokio::sync::OnceCell;
 
+use crate::cookies::Presented;
 use crate::sync::AtomicBool;
 use crate::{Error, fault};
 
@@ -25,14 +25,11 @@ struct Shared {
     head_has_left: AtomicBool,
 }
 
-/// What the client says its id is.
-struct Presented(String);
-
 impl SessionHandle {
-    pub(crate) fn new(engine: SessionEngine, presented: Option<String>) -> Self {
+    pub(crate) fn new(engine: SessionEngine, presented: Option<Presented>) -> Self {
         Self(Arc::new(Shared {
             engine,
-            presented: presented.map(Presented),
+            presented,
             session: OnceCell::new(),
             head_has_left: AtomicBool::new(false),
         }))
@@ -80,7 +77,7 @@ impl SessionHandle {
     /// Whether the client has this id.
     pub(crate) fn presented(&self, id: &SessionId) -> bool {
         let presented = self.0.presented.as_ref();
-        presented.is_some_and(|presented| presented.0 == id.as_str())
+        presented.is_some_and(|presented| presented.as_bytes() == id.as_str().as_bytes())
     }
 
     /// Whether the client has any.
@@ -91,10 +88,10 @@ impl SessionHandle {
 
 impl Shared {
     async fn read(&self) -> Result<Session, Error> {
-        let Some(Presented(id)) = &self.presented else {
+        let Some(presented) = &self.presented else {
             return Ok(self.engine.anonymous());
         };
-        match self.engine.retrieve(id).await {
+        match self.engine.retrieve(presented.as_str()).await {
             Ok(found) => Ok(found.unwrap_or_else(|| self.engine.anonymous())),
             Err(error) if error.is_unreadable() && self.goes_on() => Ok(self.engine.anonymous()),
             Err(error) => {
@@ -113,12 +110,5 @@ impl Shared {
 
     fn goes_on(&self) -> bool {
         self.engine.settings().on_unreadable == OnUnreadable::Anonymous
-    }
-}
-
-/// Shows how long it is, and not what.
-impl fmt::Debug for Presented {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{} bytes>", self.0.len())
     }
 }

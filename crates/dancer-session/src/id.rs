@@ -6,6 +6,7 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use arrayvec::ArrayString;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -22,9 +23,15 @@ use crate::{Error, Layout};
 pub struct SessionId(Arc<Inner>);
 
 struct Inner {
-    text: Box<str>,
+    text: Text,
     /// The SHA-256 of the text; made when it is asked for.
     digest: OnceLock<[u8; 32]>,
+}
+
+enum Text {
+    /// All of our own, and most others.
+    Short(ArrayString<NATIVE_CHARS>),
+    Long(Box<str>),
 }
 
 impl SessionId {
@@ -34,7 +41,11 @@ impl SessionId {
             Layout::Native => {
                 let mut bits = [0; NATIVE_BYTES];
                 entropy.fill(&mut bits)?;
-                Ok(Self::from_text(&URL_SAFE_NO_PAD.encode(bits)))
+                let mut text = [0; NATIVE_CHARS];
+                encode(&bits, &mut text);
+                // Base64url is text.
+                let text = std::str::from_utf8(&text).unwrap_or_default();
+                Ok(Self::from_text(text))
             }
             Layout::Dancer => Ok(Self::from_text(&digits(entropy)?)),
         }
@@ -77,14 +88,20 @@ impl SessionId {
 
     fn from_text(text: &str) -> Self {
         Self(Arc::new(Inner {
-            text: text.into(),
+            text: match ArrayString::from(text) {
+                Ok(text) => Text::Short(text),
+                Err(_) => Text::Long(text.into()),
+            },
             digest: OnceLock::new(),
         }))
     }
 
     /// The id itself, for the cookie.
     pub fn as_str(&self) -> &str {
-        &self.0.text
+        match &self.0.text {
+            Text::Short(text) => text,
+            Text::Long(text) => text,
+        }
     }
 
     /// Eight characters that tell sessions apart in logs and give nobody access: the first ones of
@@ -106,7 +123,7 @@ impl SessionId {
         let inner = &self.0;
         inner
             .digest
-            .get_or_init(|| Sha256::digest(inner.text.as_bytes()).into())
+            .get_or_init(|| Sha256::digest(self.as_str().as_bytes()).into())
     }
 }
 

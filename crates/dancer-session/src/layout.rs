@@ -6,6 +6,7 @@ mod entries;
 mod json;
 mod native;
 mod perl;
+mod room;
 mod scan;
 
 use std::fmt;
@@ -246,15 +247,17 @@ impl Codec {
     /// Writes a session that will live under `key`.
     pub(crate) fn encode(&self, key: &Key, document: &Document) -> Result<Bytes, Error> {
         let name = || key.fingerprint();
-        let payload = match &document.entries {
+        let payload: Bytes = match &document.entries {
             Entries::Json(entries) => native::encode(key, document, entries),
-            Entries::Perl(entries) => dancer::encode(key, document, entries).map_err(|error| {
-                Error::refused(format!(
-                    "session {}… can't be stored: {error}: keep less in it, or raise \
+            Entries::Perl(entries) => dancer::encode(key, document, entries)
+                .map_err(|error| {
+                    Error::refused(format!(
+                        "session {}… can't be stored: {error}: keep less in it, or raise \
                      redis_session.max_size",
-                    name()
-                ))
-            })?,
+                        name()
+                    ))
+                })?
+                .into(),
         };
         if payload.len() > self.max_size {
             return Err(Error::refused(format!(
@@ -265,12 +268,12 @@ impl Codec {
                 self.max_size
             )));
         }
-        Ok(payload.into())
+        Ok(payload)
     }
 
     pub(crate) fn encode_stub(&self, key: &Key, stub: Stub) -> Bytes {
         match self.layout {
-            Layout::Native => native::encode_stub(key, stub).into(),
+            Layout::Native => native::encode_stub(key, stub),
             Layout::Dancer => dancer::encode_stub(key, &self.class, stub).into(),
         }
     }

@@ -1,6 +1,5 @@
 //! The entries of a session in hand, of either layout, and single values on their way in and out.
 
-use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use storable::NodeId;
 use super::dancer;
 use super::json::{self, JsonEntries};
 use super::perl::PerlEntries;
+use super::room::in_room;
 use crate::{Error, Layout};
 
 /// Names and values. What nobody touches stays as it was read. Cheap to clone; a change makes a copy
@@ -29,13 +29,6 @@ pub(crate) enum Value {
     Perl(Arc<storable::Document>),
 }
 
-thread_local! {
-    /// Room to encode in: how long a value is, only its end tells.
-    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-/// More of it is given back.
-const MUCH_ROOM: usize = 16 * 1024;
-
 impl Value {
     /// Encodes a value for the entry `name`, which the error names.
     pub(crate) fn encode<T>(layout: Layout, name: &str, value: &T) -> Result<Self, Error>
@@ -48,16 +41,11 @@ impl Value {
             ))
         };
         match layout {
-            Layout::Native => {
-                let mut room = ROOM.take();
-                let written = serde_json::to_writer(&mut room, value);
+            Layout::Native => in_room(|room| {
+                let written = serde_json::to_writer(&mut *room, value);
                 let json = written.map(|()| Self::Json(room.as_slice().into()));
-                if room.capacity() <= MUCH_ROOM {
-                    room.clear();
-                    ROOM.set(room);
-                }
                 json.map_err(|cause| error(&cause))
-            }
+            }),
             // How large the session may be is asked when it is written.
             Layout::Dancer => {
                 match storable::Document::of_with(value, dancer::limits(usize::MAX)) {

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
+use super::room::in_room;
 use super::scan::Scan;
 
 /// Names and values in the order they were first set.
@@ -18,10 +20,14 @@ use super::scan::Scan;
 pub(crate) struct JsonEntries {
     /// The payload that the pieces of the entries point into.
     source: Bytes,
-    items: Vec<Item>,
+    items: Items,
     /// Where each name is; only while a session of many entries is changed.
-    index: HashMap<Box<str>, usize>,
+    index: Option<Box<Index>>,
 }
+
+/// Few of them are here, and not in an allocation of their own.
+type Items = SmallVec<[Item; 8]>;
+type Index = HashMap<Box<str>, usize>;
 
 /// With so many entries, looking a name up one by one is slower than keeping an index.
 const MANY: usize = 32;
@@ -35,8 +41,16 @@ struct Item {
 /// A piece of JSON: still where it was read, or made since.
 #[derive(Clone)]
 enum Piece {
-    At { start: usize, end: usize },
+    At { start: u32, end: u32 },
     Own(Arc<[u8]>),
+}
+
+impl Piece {
+    fn at(start: usize, end: usize) -> Self {
+        // Payloads have 16 MiB at most.
+        let [start, end] = [start, end].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
+        Self::At { start, end }
+    }
 }
 
 impl JsonEntries {
@@ -45,8 +59,7 @@ impl JsonEntries {
         let base = payload.as_ptr().addr();
         let piece = |part: &RawValue| {
             let start = part.get().as_ptr().addr() - base;
-            let end = start + part.get().len();
-            Piece::At { start, end }
+            Piece::at(start, start + part.get().len())
         };
         let items = raw.0.iter().map(|(name, value)| Item {
             name: piece(name),
@@ -55,16 +68,16 @@ impl JsonEntries {
         Self {
             items: items.collect(),
             source: payload.clone(),
-            index: HashMap::new(),
+            index: None,
         }
     }
 
     /// The entries that begin where the scan is, if they are plain.
     pub(super) fn scanned(payload: &Bytes, scan: &mut Scan<'_>) -> Option<Self> {
         let mut entries = Self {
-            items: Vec::with_capacity(8),
+            items: Items::new(),
             source: payload.clone(),
-            index: HashMap::new(),
+            index: None,
         };
         scan.pass(b"{")?;
         if scan.pass(b"}").is_some() {
@@ -73,17 +86,11 @@ impl JsonEntries {
         loop {
             let start = scan.at();
             scan.string()?;
-            let name = Piece::At {
-                start,
-                end: scan.at(),
-            };
+            let name = Piece::at(start, scan.at());
             scan.pass(b":")?;
             let start = scan.at();
             scan.value()?;
-            let value = Piece::At {
-                start,
-                end: scan.at(),
-            };
+            let value = Piece::at(start, scan.at());
             entries.items.push(Item { name, value });
             if scan.pass(b",").is_none() {
                 scan.pass(b"}")?;
@@ -108,28 +115,28 @@ impl JsonEntries {
     pub(crate) fn find(&self, name: &str) -> Option<Bytes> {
         let at = self.position(name)?;
         Some(match &self.items[at].value {
-            Piece::At { start, end } => self.source.slice(*start..*end),
+            Piece::At { start, end } => self.source.slice(*start as usize..*end as usize),
             Piece::Own(value) => Bytes::copy_from_slice(value),
         })
     }
 
     /// `value` is JSON already.
     pub(crate) fn set(&mut self, name: &str, value: Arc<[u8]>) {
-        if self.index.is_empty() && self.items.len() >= MANY {
-            let mut index = HashMap::with_capacity(self.items.len() + 1);
+        if self.index.is_none() && self.items.len() >= MANY {
+            let mut index = Index::with_capacity(self.items.len() + 1);
             for (name, at) in self.names().zip(0..) {
                 // Of a name that another tool has put there twice, the first one counts.
                 index.entry(name.into()).or_insert(at);
             }
-            self.index = index;
+            self.index = Some(Box::new(index));
         }
         let value = Piece::Own(value);
         if let Some(at) = self.position(name) {
             self.items[at].value = value;
             return;
         }
-        if !self.index.is_empty() {
-            self.index.insert(name.into(), self.items.len());
+        if let Some(index) = &mut self.index {
+            index.insert(name.into(), self.items.len());
         }
         let name = Piece::Own(quoted(name));
         self.items.push(Item { name, value });
@@ -139,32 +146,28 @@ impl JsonEntries {
         if !self.contains(name) {
             return;
         }
-        self.index.clear();
+        self.index = None;
         let mut items = std::mem::take(&mut self.items);
         items.retain(|item| self.name(item) != name);
         self.items = items;
     }
 
     pub(super) fn has_index(&self) -> bool {
-        !self.index.is_empty()
+        self.index.is_some()
     }
 
     pub(super) fn drop_index(&mut self) {
-        self.index = HashMap::new();
+        self.index = None;
     }
 
     pub(crate) fn clear(&mut self) {
         self.items.clear();
-        self.index.clear();
+        self.index = None;
     }
 
-    pub(super) fn encoded_len(&self) -> usize {
-        let piece = |piece: &Piece| self.text(piece).len() + 1;
-        let pairs = self
-            .items
-            .iter()
-            .map(|item| piece(&item.name) + piece(&item.value));
-        pairs.sum::<usize>() + 2
+    /// How long the payload was that they were read from.
+    pub(super) fn read_len(&self) -> usize {
+        self.source.len()
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -183,10 +186,10 @@ impl JsonEntries {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        if self.index.is_empty() {
-            return self.items.iter().position(|item| self.is(item, name));
+        match &self.index {
+            None => self.items.iter().position(|item| self.is(item, name)),
+            Some(index) => index.get(name).copied(),
         }
-        self.index.get(name).copied()
     }
 
     /// Whether an entry has this name.
@@ -207,7 +210,7 @@ impl JsonEntries {
 
     fn text<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
         match piece {
-            Piece::At { start, end } => &self.source[*start..*end],
+            Piece::At { start, end } => &self.source[*start as usize..*end as usize],
             Piece::Own(value) => value,
         }
     }
@@ -251,7 +254,12 @@ impl<'de> Visitor<'de> for Pairs {
 fn quoted(name: &str) -> Arc<[u8]> {
     let plain = |byte: &u8| *byte >= b' ' && !matches!(byte, b'"' | b'\\');
     if name.as_bytes().iter().all(plain) {
-        return [b"\"", name.as_bytes(), b"\""].concat().into();
+        return in_room(|room| {
+            room.push(b'"');
+            room.extend_from_slice(name.as_bytes());
+            room.push(b'"');
+            room.as_slice().into()
+        });
     }
     serde_json::Value::from(name)
         .to_string()

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::json::{JsonEntries, RawEntries};
+use super::room::in_room;
 use super::scan::Scan;
 use super::{Content, Document, Entries, Key, Stub};
 use crate::id::{Mark, encode as base64url};
@@ -54,26 +55,32 @@ fn begin(scan: &mut Scan<'_>) -> Option<()> {
     scan.pass(b"\"k\":")
 }
 
-pub(super) fn encode(key: &Key, document: &Document, entries: &JsonEntries) -> Vec<u8> {
-    let mut out = head(key, entries.encoded_len());
-    number(&mut out, b",\"c\":", document.created);
-    mark(&mut out, document.mark);
-    if let Some(owned) = &document.owned {
-        out.extend_from_slice(b",\"o\":");
-        out.extend_from_slice(owned.to_json().as_bytes());
-    }
-    out.extend_from_slice(b",\"e\":");
-    entries.encode(&mut out);
-    out.push(b'}');
-    out
+pub(super) fn encode(key: &Key, document: &Document, entries: &JsonEntries) -> Bytes {
+    in_room(|out| {
+        // More or less.
+        out.reserve(entries.read_len());
+        head(out, key);
+        number(out, b",\"c\":", document.created);
+        mark(out, document.mark);
+        if let Some(owned) = &document.owned {
+            out.extend_from_slice(b",\"o\":");
+            out.extend_from_slice(owned.to_json().as_bytes());
+        }
+        out.extend_from_slice(b",\"e\":");
+        entries.encode(out);
+        out.push(b'}');
+        Bytes::copy_from_slice(out)
+    })
 }
 
-pub(super) fn encode_stub(key: &Key, stub: Stub) -> Vec<u8> {
-    let mut out = head(key, 0);
-    number(&mut out, b",\"x\":", stub.ends);
-    mark(&mut out, stub.mark);
-    out.push(b'}');
-    out
+pub(super) fn encode_stub(key: &Key, stub: Stub) -> Bytes {
+    in_room(|out| {
+        head(out, key);
+        number(out, b",\"x\":", stub.ends);
+        mark(out, stub.mark);
+        out.push(b'}');
+        Bytes::copy_from_slice(out)
+    })
 }
 
 /// Reads a payload that should be that of `key`; the error says in words what it is instead.
@@ -185,12 +192,10 @@ fn newer(version: u32) -> String {
     format!("was written by another version (format {version}; this one reads {VERSION})")
 }
 
-fn head(key: &Key, entries: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(entries + 80);
+fn head(out: &mut Vec<u8>, key: &Key) {
     out.extend_from_slice(b"{\"k\":\"");
     out.extend_from_slice(key.fingerprint().as_str().as_bytes());
     out.push(b'"');
-    out
 }
 
 fn number(out: &mut Vec<u8>, name: &[u8], moment: Moment) {

@@ -159,7 +159,7 @@ impl RedisStore {
     /// Runs a script by its hash, and whole if the server has forgotten it.
     async fn run<'k>(
         &self,
-        script: &Script,
+        script: &'k Script,
         keys: &[&'k Key],
         by: Instant,
         arguments: impl Fn(Command<'k>) -> Command<'k>,
@@ -303,7 +303,7 @@ impl Store for RedisStore {
         ttl: Duration,
         by: Instant,
     ) -> Result<Create, Error> {
-        let command = Command::new("SET", key).with_room_for(payload.len());
+        let command = Command::new("SET", key);
         let command = command.key(key).payload(payload);
         let command = command.arg("PX").milliseconds(ttl).arg("NX");
         match self.change(&command, by).await? {
@@ -330,7 +330,6 @@ impl Store for RedisStore {
         }
         let keys = [key];
         let reply = self.run(&self.flush, &keys, by, |command| {
-            let command = command.with_room_for(read.len() + payload.len());
             command.payload(read).payload(payload).milliseconds(ttl)
         });
         match reply.await? {

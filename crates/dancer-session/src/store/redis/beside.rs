@@ -60,7 +60,7 @@ impl Beside {
         };
         let packed = command.get_packed_command();
         if let Some(there) = line.take() {
-            match there.send(&packed, answered).await {
+            match there.send(packed.as_slice(), answered).await {
                 Err(Fault::NeverLeft(_)) => {}
                 Err(Fault::Broken(_)) if is_ping(command) => {}
                 Err(fault) => return Err(fault),
@@ -72,7 +72,7 @@ impl Beside {
         }
         let new = Line::connect(client, threads, None, connected).await;
         let (new, _) = new.map_err(|error| Fault::NoConnection(error.to_string()))?;
-        let reply = new.send(&packed, answered).await?;
+        let reply = new.send(packed.as_slice(), answered).await?;
         *line = Some(new);
         Ok(reply)
     }

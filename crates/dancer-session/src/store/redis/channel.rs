@@ -25,6 +25,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::yield_now;
 use tokio::time::timeout_at;
 
+use super::command::Outgoing;
 use super::fault::Fault;
 use super::incoming::Incoming;
 use super::looks::Looks;
@@ -115,9 +116,9 @@ impl Channel {
         Self(Arc::new(Sender { shared, runtime }))
     }
 
-    /// Sends a command, as it goes over the wire, and waits for its reply until `by`. It stands behind
+    /// Sends a command and waits for its reply until `by`. It stands behind
     /// all that were sent before when this was polled for the first time.
-    pub(super) async fn send(&self, command: &[u8], by: Instant) -> Reply {
+    pub(super) async fn send(&self, command: &(impl Outgoing + ?Sized), by: Instant) -> Reply {
         let (reply, answer) = oneshot::channel();
         self.push(command, by, reply)?;
         let elsewhere = Handle::try_current().is_ok_and(|here| here.id() != self.0.runtime);
@@ -140,7 +141,7 @@ impl Channel {
 
     fn push(
         &self,
-        command: &[u8],
+        command: &(impl Outgoing + ?Sized),
         by: Instant,
         reply: oneshot::Sender<Reply>,
     ) -> Result<(), Fault> {
@@ -149,7 +150,7 @@ impl Channel {
         if let Some(ended) = &state.ended {
             return Err(Fault::NeverLeft(ended.as_ref().into()));
         }
-        state.out.extend_from_slice(command);
+        command.write_into(&mut state.out);
         let reply = Some(reply);
         state.waiting.push_back(Waiting { by, reply });
         state.unsent += 1;

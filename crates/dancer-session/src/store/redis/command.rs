@@ -3,37 +3,42 @@
 use std::fmt;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use crate::Key;
+
+/// What goes to the server as bytes of its own.
+pub(super) trait Outgoing: Sync {
+    fn write_into(&self, wire: &mut Vec<u8>);
+}
+
+impl Outgoing for [u8] {
+    fn write_into(&self, wire: &mut Vec<u8>) {
+        wire.extend_from_slice(self);
+    }
+}
 
 /// A command that knows which of its arguments nobody may see.
 #[derive(Debug)]
 pub(super) struct Command<'k> {
     name: &'static str,
-    /// As it goes over the wire (RESP), but for the gap in front, into which its head goes.
-    wire: Vec<u8>,
-    /// Where it begins in `wire`.
-    begin: usize,
     /// The key it is about, for messages.
     about: &'k Key,
-    /// By position: what each argument is, for the log.
-    kinds: [Kind; MOST],
-    keys: [Option<&'k Key>; MOST_KEYS],
-    count: usize,
+    /// As many as those of every request have; of the others, they lie elsewhere.
+    arguments: SmallVec<[Argument<'k>; 6]>,
     /// Whether the caller can do with another command if the server takes no changes.
     gentler: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
-    Plain,
-    Key,
-    Payload,
+enum Argument<'k> {
+    Word(&'k str),
+    Number(u64),
+    Key(&'k Key),
+    Payload(&'k [u8]),
+    /// Several at once.
+    Beginning(&'k Beginning),
 }
-
-/// Arguments of the longest command that changes anything: `EVALSHA hash 2 key key` and five more.
-const MOST: usize = 10;
-/// Those among them that are keys.
-const MOST_KEYS: usize = 2;
 
 impl<'k> Command<'k> {
     /// A command named `name`, about `key`; the key is not yet an argument.
@@ -43,66 +48,51 @@ impl<'k> Command<'k> {
 
     /// A command that logs and errors call otherwise than the server does.
     pub(super) fn shown_as(name: &'static str, word: &'static str, key: &'k Key) -> Self {
-        Self::empty(name, key).arg(word)
+        Self::with(name, Argument::Word(word), key)
     }
 
     /// A command that begins as many others do.
-    pub(super) fn begun(name: &'static str, beginning: &Beginning, key: &'k Key) -> Self {
-        let mut command = Self::empty(name, key);
-        command.wire.extend_from_slice(&beginning.wire);
-        command.count = beginning.count;
+    pub(super) fn begun(name: &'static str, beginning: &'k Beginning, key: &'k Key) -> Self {
+        Self::with(name, Argument::Beginning(beginning), key)
+    }
+
+    fn with(name: &'static str, first: Argument<'k>, key: &'k Key) -> Self {
+        let mut command = Self {
+            name,
+            about: key,
+            arguments: SmallVec::new(),
+            gentler: false,
+        };
+        command.arguments.push(first);
         command
     }
 
-    fn empty(name: &'static str, key: &'k Key) -> Self {
-        // Enough for what carries no payload.
-        let mut wire = Vec::with_capacity(128);
-        wire.extend_from_slice(&[0; GAP]);
-        Self {
-            name,
-            wire,
-            begin: GAP,
-            about: key,
-            kinds: [Kind::Plain; MOST],
-            keys: [None; MOST_KEYS],
-            count: 0,
-            gentler: false,
-        }
-    }
-
-    pub(super) fn key(mut self, key: &'k Key) -> Self {
-        if let Some(slot) = self.keys.iter_mut().find(|slot| slot.is_none()) {
-            *slot = Some(key);
-        }
-        self.push(key.as_str().as_bytes(), Kind::Key)
-    }
-
-    /// Makes room for payloads of so many bytes together, and what stands around them: growing costs
-    /// more.
-    pub(super) fn with_room_for(mut self, payloads: usize) -> Self {
-        self.wire.reserve_exact(payloads + 128);
-        self
+    pub(super) fn key(self, key: &'k Key) -> Self {
+        self.and(Argument::Key(key))
     }
 
     /// An argument that only its length is told of.
-    pub(super) fn payload(self, payload: &[u8]) -> Self {
-        self.push(payload, Kind::Payload)
+    pub(super) fn payload(self, payload: &'k [u8]) -> Self {
+        self.and(Argument::Payload(payload))
     }
 
-    pub(super) fn arg(self, word: &str) -> Self {
-        self.push(word.as_bytes(), Kind::Plain)
+    pub(super) fn arg(self, word: &'k str) -> Self {
+        self.and(Argument::Word(word))
     }
 
     pub(super) fn number(self, number: usize) -> Self {
-        let mut digits = [0; DIGITS];
-        self.push(decimal(number as u64, &mut digits), Kind::Plain)
+        self.and(Argument::Number(number as u64))
     }
 
     /// A time as Redis takes it: whole milliseconds.
     pub(super) fn milliseconds(self, time: Duration) -> Self {
-        let mut digits = [0; DIGITS];
-        let digits = decimal(time.as_millis().try_into().unwrap_or(u64::MAX), &mut digits);
-        self.push(digits, Kind::Plain)
+        let time = time.as_millis().try_into().unwrap_or(u64::MAX);
+        self.and(Argument::Number(time))
+    }
+
+    fn and(mut self, argument: Argument<'k>) -> Self {
+        self.arguments.push(argument);
+        self
     }
 
     /// A command in whose place the caller can send one that changes nothing.
@@ -115,112 +105,110 @@ impl<'k> Command<'k> {
         self.gentler
     }
 
-    fn push(mut self, argument: &[u8], kind: Kind) -> Self {
-        append(argument, &mut self.wire);
-        // Of a longer one, which only reads, the log shows the beginning.
-        if let Some(slot) = self.kinds.get_mut(self.count) {
-            *slot = kind;
-        }
-        self.count += 1;
-        self.write_head()
-    }
-
-    /// Says in front of the arguments how many there are.
-    fn write_head(mut self) -> Self {
-        // As nearly always.
-        if let Ok(digit @ 1..10) = u8::try_from(self.count) {
-            self.begin = GAP - 4;
-            self.wire[self.begin..GAP].copy_from_slice(&[b'*', b'0' + digit, b'\r', b'\n']);
-            return self;
-        }
-        let mut head = [0; GAP];
-        let count = line(b'*', self.count, &mut head);
-        self.begin = GAP - count.len();
-        self.wire[self.begin..GAP].copy_from_slice(count);
-        self
-    }
-
-    /// The command as it goes over the wire.
-    pub(super) fn packed(&self) -> &[u8] {
-        &self.wire[self.begin..]
-    }
-
-    /// The whole command, with fingerprints for keys and lengths for payloads.
+    /// The whole command, with fingerprints for keys and lengths for payloads; of a long one, which
+    /// only reads, the first arguments.
     pub(super) fn in_full(&self) -> String {
-        let mut line = String::new();
-        let mut keys = self.keys.iter().flatten();
-        for (argument, kind) in self.arguments().zip(self.kinds) {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            let key = matches!(kind, Kind::Key).then(|| keys.next()).flatten();
-            match (kind, key) {
-                (_, Some(key)) => line.push_str(&format!("{}…", key.fingerprint())),
-                (Kind::Plain, None) if argument.len() <= SHA1_CHARS => {
-                    line.push_str(&String::from_utf8_lossy(argument));
-                }
-                _ => line.push_str(&format!("<{} bytes>", argument.len())),
+        let words = self.arguments.iter().take(MOST_SHOWN).map(Argument::shown);
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Outgoing for Command<'_> {
+    /// As RESP has it.
+    fn write_into(&self, wire: &mut Vec<u8>) {
+        let lengths = self.arguments.iter().map(Argument::room);
+        wire.reserve(lengths.sum::<usize>() + LINE);
+        let count = self.arguments.iter().map(Argument::count).sum();
+        write_line(b'*', count, wire);
+        for argument in &self.arguments {
+            match argument {
+                Argument::Word(word) => append(word.as_bytes(), wire),
+                Argument::Number(number) => append(decimal(*number, &mut [0; DIGITS]), wire),
+                Argument::Key(key) => append(key.as_str().as_bytes(), wire),
+                Argument::Payload(payload) => append(payload, wire),
+                Argument::Beginning(beginning) => wire.extend_from_slice(&beginning.wire),
             }
         }
-        line
+    }
+}
+
+impl Argument<'_> {
+    /// How many arguments it stands for.
+    fn count(&self) -> usize {
+        match self {
+            Self::Beginning(beginning) => beginning.words.len(),
+            _ => 1,
+        }
     }
 
-    fn arguments(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = &self.wire[GAP..];
-        std::iter::from_fn(move || {
-            let end = rest.iter().position(|byte| *byte == b'\r')?;
-            let length: usize = std::str::from_utf8(&rest[1..end]).ok()?.parse().ok()?;
-            let begin = end + END.len();
-            let argument = rest.get(begin..begin + length)?;
-            rest = &rest[begin + length + END.len()..];
-            Some(argument)
-        })
+    /// At least so many bytes go over the wire for it.
+    fn room(&self) -> usize {
+        let length = match self {
+            Self::Word(word) => word.len(),
+            Self::Number(_) => DIGITS,
+            Self::Key(key) => key.as_str().len(),
+            Self::Payload(payload) => payload.len(),
+            Self::Beginning(beginning) => return beginning.wire.len(),
+        };
+        LINE + length + END.len()
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Word(word) if word.len() <= SHA1_CHARS => (*word).to_owned(),
+            Self::Word(text) => format!("<{} bytes>", text.len()),
+            Self::Number(number) => number.to_string(),
+            Self::Key(key) => format!("{}…", key.fingerprint()),
+            Self::Payload(payload) => format!("<{} bytes>", payload.len()),
+            Self::Beginning(beginning) => beginning.words.join(" "),
+        }
     }
 }
 
 /// The first arguments of a command, as they go over the wire: the same in many.
 #[derive(Debug)]
 pub(super) struct Beginning {
+    words: Vec<String>,
     wire: Vec<u8>,
-    count: usize,
 }
 
 impl Beginning {
-    pub(super) fn new(arguments: &[&str]) -> Self {
+    pub(super) fn new(words: &[&str]) -> Self {
         let mut wire = Vec::new();
-        for argument in arguments {
-            append(argument.as_bytes(), &mut wire);
+        for word in words {
+            append(word.as_bytes(), &mut wire);
         }
-        let count = arguments.len();
-        Self { wire, count }
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        Self { words, wire }
     }
 }
 
 /// An argument as it goes over the wire.
 fn append(argument: &[u8], wire: &mut Vec<u8>) {
-    let mut head = [0; GAP];
-    let length = line(b'$', argument.len(), &mut head);
-    wire.reserve(length.len() + argument.len() + END.len());
-    wire.extend_from_slice(length);
+    write_line(b'$', argument.len(), wire);
     wire.extend_from_slice(argument);
     wire.extend_from_slice(END);
 }
 
 const END: &[u8] = b"\r\n";
-/// Room for a line with a number: `*`, the number of arguments, and the end of the line.
-const GAP: usize = DIGITS + 3;
 /// As many as the largest number has.
 const DIGITS: usize = 20;
+/// The longest line with a number.
+const LINE: usize = 1 + DIGITS + END.len();
 
-/// `$17` and the end of that line, at the end of `room`.
-fn line(kind: u8, number: usize, room: &mut [u8; GAP]) -> &[u8] {
-    let mut digits = [0; DIGITS];
-    let digits = decimal(number as u64, &mut digits);
-    let begin = GAP - END.len() - digits.len() - 1;
-    room[begin] = kind;
-    room[begin + 1..GAP - END.len()].copy_from_slice(digits);
-    room[GAP - END.len()..].copy_from_slice(END);
-    &room[begin..]
+/// `$17` and the end of that line.
+fn write_line(kind: u8, number: usize, wire: &mut Vec<u8>) {
+    // In one piece: nearly every number is as short as this.
+    let (tens, ones) = ((number / 10) as u8, (number % 10) as u8);
+    match number {
+        0..10 => wire.extend_from_slice(&[kind, b'0' + ones, b'\r', b'\n']),
+        10..100 => wire.extend_from_slice(&[kind, b'0' + tens, b'0' + ones, b'\r', b'\n']),
+        _ => {
+            wire.push(kind);
+            wire.extend_from_slice(decimal(number as u64, &mut [0; DIGITS]));
+            wire.extend_from_slice(END);
+        }
+    }
 }
 
 fn decimal(mut number: u64, digits: &mut [u8; DIGITS]) -> &[u8] {
@@ -235,6 +223,8 @@ fn decimal(mut number: u64, digits: &mut [u8; DIGITS]) -> &[u8] {
     }
 }
 
+/// So many arguments of a command are shown.
+const MOST_SHOWN: usize = 10;
 /// Longer plain arguments are the texts of scripts.
 const SHA1_CHARS: usize = 40;
 
@@ -249,6 +239,12 @@ mod tests {
     use super::*;
     use crate::Layout;
     use crate::id::SessionId;
+
+    fn packed(command: &Command<'_>) -> Vec<u8> {
+        let mut wire = Vec::new();
+        command.write_into(&mut wire);
+        wire
+    }
 
     #[test]
     fn a_command_is_packed_as_the_library_packs_it() {
@@ -265,10 +261,14 @@ mod tests {
                 theirs.arg(&payload);
             }
             theirs.arg("PX").arg(900_000);
-            assert_eq!(command.packed(), theirs.get_packed_command());
-            assert_eq!(command.arguments().count(), arguments + 4);
+            assert_eq!(packed(&command), theirs.get_packed_command());
         }
         let most = Command::new("PEXPIRE", &key).milliseconds(Duration::MAX);
-        assert!(most.packed().ends_with(b"$20\r\n18446744073709551615\r\n"));
+        assert!(packed(&most).ends_with(b"$20\r\n18446744073709551615\r\n"));
+        let begun = Beginning::new(&["EVALSHA", "hash", "1"]);
+        let command = Command::begun("flush", &begun, &key).key(&key).number(100);
+        let mut theirs = redis::cmd("EVALSHA");
+        theirs.arg("hash").arg(1).arg(key.as_str()).arg(100);
+        assert_eq!(packed(&command), theirs.get_packed_command());
     }
 }

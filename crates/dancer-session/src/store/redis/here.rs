@@ -8,6 +8,7 @@ use std::time::Instant;
 use redis::{Client, RedisError, RedisResult, Value};
 use tokio::sync::oneshot;
 
+use super::command::Outgoing;
 use super::fault::Fault;
 use super::incoming::Incoming;
 use super::line::PING;
@@ -15,9 +16,14 @@ use super::skills::{HELLO, Skills};
 use super::stream;
 use super::wire::{AsIfAsync, Wire, no_reply};
 
+/// More room for a command is given back when the next one leaves.
+const MUCH_ROOM: usize = 256 * 1024;
+
 /// A connection.
 pub(super) struct Here {
     wire: Wire,
+    /// The last command that left: its room serves for the next one.
+    out: Vec<u8>,
     come: Incoming,
     /// Who gets the next replies.
     owed: VecDeque<oneshot::Sender<Value>>,
@@ -42,13 +48,18 @@ impl Here {
     fn over(wire: Wire) -> Self {
         Self {
             wire,
+            out: Vec::new(),
             come: Incoming::new(),
             owed: VecDeque::new(),
         }
     }
 
     /// Sends a command and waits for its reply until `by`.
-    pub(super) fn ask(&mut self, command: &[u8], by: Instant) -> Result<Value, Fault> {
+    pub(super) fn ask(
+        &mut self,
+        command: &(impl Outgoing + ?Sized),
+        by: Instant,
+    ) -> Result<Value, Fault> {
         let reply = self.exchange(command, by);
         self.give_up_after(reply)
     }
@@ -56,7 +67,7 @@ impl Here {
     /// Sends a command whose reply is read before that of the next one.
     pub(super) fn ask_ahead(
         &mut self,
-        command: &[u8],
+        command: &(impl Outgoing + ?Sized),
         by: Instant,
     ) -> Result<oneshot::Receiver<Value>, Fault> {
         let written = self.write(command, by);
@@ -66,7 +77,7 @@ impl Here {
         Ok(reply)
     }
 
-    fn exchange(&mut self, command: &[u8], by: Instant) -> RedisResult<Value> {
+    fn exchange(&mut self, command: &(impl Outgoing + ?Sized), by: Instant) -> RedisResult<Value> {
         self.write(command, by)?;
         while let Some(owed) = self.owed.pop_front() {
             let reply = self.read(by)?;
@@ -85,12 +96,15 @@ impl Here {
         })
     }
 
-    fn write(&mut self, command: &[u8], by: Instant) -> RedisResult<()> {
+    fn write(&mut self, command: &(impl Outgoing + ?Sized), by: Instant) -> RedisResult<()> {
         if self.owed.is_empty() && !self.come.is_empty() {
             // This command would get what is not its own.
             return Err(io::Error::other("a reply came that nobody had asked for").into());
         }
-        Ok(self.wire.write(command, by)?)
+        self.out.clear();
+        self.out.shrink_to(MUCH_ROOM);
+        command.write_into(&mut self.out);
+        Ok(self.wire.write(&self.out, by)?)
     }
 
     fn read(&mut self, by: Instant) -> RedisResult<Value> {

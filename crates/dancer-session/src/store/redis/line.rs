@@ -10,6 +10,7 @@ use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, Value};
 use tokio::time::timeout_at;
 
 use super::channel::Channel;
+use super::command::Outgoing;
 use super::fault::Fault;
 use super::here::Here;
 use super::names::OnThisThread;
@@ -68,9 +69,13 @@ impl Line {
         }
     }
 
-    /// Sends a command, as it goes over the wire, and waits for its reply until `by`; after a fault the
+    /// Sends a command and waits for its reply until `by`; after a fault the
     /// line is good for nothing any more. An error of the server's is a reply.
-    pub(super) async fn send(&self, command: &[u8], by: Instant) -> Result<Value, Fault> {
+    pub(super) async fn send(
+        &self,
+        command: &(impl Outgoing + ?Sized),
+        by: Instant,
+    ) -> Result<Value, Fault> {
         match self {
             Self::Shared(channel) => channel.send(command, by).await,
             Self::Here(here) => {
@@ -83,7 +88,11 @@ impl Line {
     /// Sends a command whose reply nobody is in a hurry for: it may be read only after the next
     /// one has been sent. It is on its way, before all that is sent later, when this was polled for
     /// the first time.
-    pub(super) async fn send_ahead(&self, command: &[u8], by: Instant) -> Result<Value, Fault> {
+    pub(super) async fn send_ahead(
+        &self,
+        command: &(impl Outgoing + ?Sized),
+        by: Instant,
+    ) -> Result<Value, Fault> {
         let Self::Here(here) = self else {
             return self.send(command, by).await;
         };

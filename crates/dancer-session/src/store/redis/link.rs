@@ -219,8 +219,8 @@ impl Link {
             started,
         };
         let reply = match hurry {
-            Hurry::Yes => live.line.send(command.packed(), by).await,
-            Hurry::No => live.line.send_ahead(command.packed(), by).await,
+            Hurry::Yes => live.line.send(command, by).await,
+            Hurry::No => live.line.send_ahead(command, by).await,
         };
         asked.live = None;
         let answer = match reply {

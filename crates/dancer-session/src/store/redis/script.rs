@@ -26,7 +26,7 @@ impl Script {
     }
 
     /// The call that costs forty bytes, if the server knows the script.
-    pub(super) fn by_hash<'k>(&self, keys: &[&'k Key]) -> Command<'k> {
+    pub(super) fn by_hash<'k>(&'k self, keys: &[&'k Key]) -> Command<'k> {
         self.with(Command::begun(self.name, &self.by_hash, keys[0]), keys)
     }
 

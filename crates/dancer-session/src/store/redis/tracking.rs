@@ -29,7 +29,9 @@ impl Tracking {
     pub(super) async fn begin(&self, connection: &Channel, by: Instant) -> Result<Value, Fault> {
         let mut command = redis::cmd("CLIENT");
         command.arg("TRACKING").arg("ON");
-        connection.send(&command.get_packed_command(), by).await
+        connection
+            .send(command.get_packed_command().as_slice(), by)
+            .await
     }
 
     /// Nobody will tell of what was read so far.

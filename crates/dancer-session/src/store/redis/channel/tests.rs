@@ -132,7 +132,7 @@ async fn much_leaves_before_all_have_had_their_turn() {
     let sent = tokio::spawn(async move {
         let one = |_| {
             let channel = channel.clone();
-            tokio::spawn(async move { channel.send(&[b'x'; 100], later()).await })
+            tokio::spawn(async move { channel.send([b'x'; 100].as_slice(), later()).await })
         };
         (0..TASKS).map(one).collect::<Vec<_>>()
     });

@@ -119,7 +119,7 @@ fn what_is_large_passes_both_ways() {
     let large: Vec<u8> = (0..SIZE).map(|n| n as u8).collect();
     for _ in 0..2 {
         assert_eq!(here.ask(PING, later()).unwrap(), Value::Okay);
-        let reply = here.ask(&large, later()).unwrap();
+        let reply = here.ask(large.as_slice(), later()).unwrap();
         assert!(reply == Value::BulkString(large.clone()));
     }
 }
