@@ -216,8 +216,7 @@ impl RedisStore {
         by: Instant,
     ) -> Result<Option<Replace>, Error> {
         let command = Command::new("SET", key).key(key).payload(payload);
-        let command = command.arg("IFEQ").payload(read);
-        let command = command.arg("PX").milliseconds(ttl);
+        let command = command.arg("IFEQ").payload(read).expiring_in(ttl);
         match self.link.send(&command, by).await {
             Err(fault) if fault.is_syntax() => return Ok(None),
             Err(fault) => return Err(self.error(&command, &fault)),
@@ -261,8 +260,8 @@ impl Store for RedisStore {
             let get = get();
             return self.payload(&get, self.read(&get, by).await?);
         };
-        let command = Command::new("GETEX", key).key(key).arg("PX");
-        let command = command.milliseconds(ttl).or_gentler();
+        let command = Command::new("GETEX", key).key(key);
+        let command = command.expiring_in(ttl).or_gentler();
         match self.ask(&command, by).await {
             // It can't be extended; that is no reason not to read it.
             Err(fault) if fault.row().still != Still::Nothing => {
@@ -303,9 +302,8 @@ impl Store for RedisStore {
         ttl: Duration,
         by: Instant,
     ) -> Result<Create, Error> {
-        let command = Command::new("SET", key);
-        let command = command.key(key).payload(payload);
-        let command = command.arg("PX").milliseconds(ttl).arg("NX");
+        let command = Command::new("SET", key).key(key).payload(payload);
+        let command = command.expiring_in(ttl).arg("NX");
         match self.change(&command, by).await? {
             Value::Okay => Ok(Create::Created),
             Value::Nil => Ok(Create::Exists),

@@ -25,7 +25,7 @@ pub(super) struct Command<'k> {
     /// The key it is about, for messages.
     about: &'k Key,
     /// As many as those of every request have; of the others, they lie elsewhere.
-    arguments: SmallVec<[Argument<'k>; 6]>,
+    arguments: SmallVec<[Argument<'k>; 5]>,
     /// Whether the caller can do with another command if the server takes no changes.
     gentler: bool,
 }
@@ -34,6 +34,8 @@ pub(super) struct Command<'k> {
 enum Argument<'k> {
     Word(&'k str),
     Number(u64),
+    /// `PX` and a time in milliseconds.
+    Expiry(u64),
     Key(&'k Key),
     Payload(&'k [u8]),
     /// Several at once.
@@ -86,8 +88,12 @@ impl<'k> Command<'k> {
 
     /// A time as Redis takes it: whole milliseconds.
     pub(super) fn milliseconds(self, time: Duration) -> Self {
-        let time = time.as_millis().try_into().unwrap_or(u64::MAX);
-        self.and(Argument::Number(time))
+        self.and(Argument::Number(milliseconds(time)))
+    }
+
+    /// How long what is read or written is to live from now on.
+    pub(super) fn expiring_in(self, time: Duration) -> Self {
+        self.and(Argument::Expiry(milliseconds(time)))
     }
 
     fn and(mut self, argument: Argument<'k>) -> Self {
@@ -124,6 +130,10 @@ impl Outgoing for Command<'_> {
             match argument {
                 Argument::Word(word) => append(word.as_bytes(), wire),
                 Argument::Number(number) => append(decimal(*number, &mut [0; DIGITS]), wire),
+                Argument::Expiry(time) => {
+                    append(b"PX", wire);
+                    append(decimal(*time, &mut [0; DIGITS]), wire);
+                }
                 Argument::Key(key) => append(key.as_str().as_bytes(), wire),
                 Argument::Payload(payload) => append(payload, wire),
                 Argument::Beginning(beginning) => wire.extend_from_slice(&beginning.wire),
@@ -137,7 +147,8 @@ impl Argument<'_> {
     fn count(&self) -> usize {
         match self {
             Self::Beginning(beginning) => beginning.words.len(),
-            _ => 1,
+            Self::Expiry(_) => 2,
+            Self::Word(_) | Self::Number(_) | Self::Key(_) | Self::Payload(_) => 1,
         }
     }
 
@@ -146,6 +157,7 @@ impl Argument<'_> {
         let length = match self {
             Self::Word(word) => word.len(),
             Self::Number(_) => DIGITS,
+            Self::Expiry(_) => LINE + DIGITS,
             Self::Key(key) => key.as_str().len(),
             Self::Payload(payload) => payload.len(),
             Self::Beginning(beginning) => return beginning.wire.len(),
@@ -158,6 +170,7 @@ impl Argument<'_> {
             Self::Word(word) if word.len() <= SHA1_CHARS => (*word).to_owned(),
             Self::Word(text) => format!("<{} bytes>", text.len()),
             Self::Number(number) => number.to_string(),
+            Self::Expiry(time) => format!("PX {time}"),
             Self::Key(key) => format!("{}…", key.fingerprint()),
             Self::Payload(payload) => format!("<{} bytes>", payload.len()),
             Self::Beginning(beginning) => beginning.words.join(" "),
@@ -211,6 +224,10 @@ fn write_line(kind: u8, number: usize, wire: &mut Vec<u8>) {
     }
 }
 
+fn milliseconds(time: Duration) -> u64 {
+    time.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
 fn decimal(mut number: u64, digits: &mut [u8; DIGITS]) -> &[u8] {
     let mut begin = DIGITS;
     loop {
@@ -254,7 +271,7 @@ mod tests {
         for arguments in 0..12 {
             let command = Command::new("GETEX", &key).key(&key);
             let command = (0..arguments).fold(command, |command, _| command.payload(&payload));
-            let command = command.arg("PX").milliseconds(Duration::from_secs(900));
+            let command = command.expiring_in(Duration::from_secs(900));
             let mut theirs = redis::cmd("GETEX");
             theirs.arg(key.as_str());
             for _ in 0..arguments {
