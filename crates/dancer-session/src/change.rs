@@ -8,28 +8,32 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::layout::{Entries, Value};
+use crate::text::Text;
 use crate::{Adopted, Error, Layout};
 
 /// One operation of a request on the entries of its session.
 #[derive(Clone)]
 pub(crate) enum Change {
     Set {
-        name: Box<str>,
+        name: Name,
         value: Value,
     },
     /// `there`: whether the request saw such an entry.
     Remove {
-        name: Box<str>,
+        name: Name,
         there: bool,
     },
     Clear,
     Update {
-        name: Box<str>,
+        name: Name,
         step: Arc<Step>,
     },
     /// All that a program in Perl has done.
     Adopt(Adopted),
 }
+
+/// The name of an entry.
+type Name = Text<22>;
 
 /// Takes the stored value of an entry to the new one; `None` takes the entry out.
 type Step = dyn Fn(&Entries, &str) -> Result<Option<Value>, Error> + Send + Sync;

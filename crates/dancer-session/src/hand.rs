@@ -48,8 +48,16 @@ pub(crate) struct Hand {
 #[derive(Clone)]
 struct Changed {
     entries: Entries,
-    /// The session that all of the changes, and nothing else, were applied to.
-    of: Option<Read>,
+    of: Of,
+}
+
+/// What all of the changes, and nothing else, were applied to.
+#[derive(Clone)]
+enum Of {
+    Nothing,
+    Read(Read),
+    /// To what is stored, maybe, and some of them twice or not at all.
+    Unknown,
 }
 
 /// What a request says of the owner of its session.
@@ -103,6 +111,11 @@ impl Origin {
             Self::Stored(read) => read.document.entries.clone(),
             Self::Anonymous | Self::New(_) | Self::Ended(_) | Self::Unavailable => empty.clone(),
         }
+    }
+
+    fn as_base(&self) -> Of {
+        self.read()
+            .map_or(Of::Nothing, |read| Of::Read(read.clone()))
     }
 
     fn read(&self) -> Option<&Read> {
@@ -219,7 +232,7 @@ impl Hand {
         let (origin, empty) = (&self.origin, &self.empty);
         let changed = self.changed.get_or_insert_with(|| Changed {
             entries: origin.entries(empty),
-            of: origin.read().cloned(),
+            of: origin.as_base(),
         });
         change.apply(&mut changed.entries)?;
         self.keep(change);
@@ -230,7 +243,7 @@ impl Hand {
     pub(crate) fn copy(&self) -> Copy {
         let changed = self.changed.clone().unwrap_or_else(|| Changed {
             entries: self.entries().clone(),
-            of: self.origin.read().cloned(),
+            of: self.origin.as_base(),
         });
         Copy::new(changed, self.revision)
     }
@@ -255,7 +268,7 @@ impl Hand {
     pub(crate) fn to_rebase(&self) -> Option<(Copy, Vec<Change>)> {
         let changed = Changed {
             entries: self.origin.entries(&self.empty),
-            of: self.origin.read().cloned(),
+            of: self.origin.as_base(),
         };
         let waiting = !self.changes.is_empty();
         waiting.then(|| (Copy::new(changed, self.revision), self.changes.clone()))
@@ -423,7 +436,7 @@ impl Hand {
             self.changed = None;
         } else if let Some(changed) = &mut self.changed {
             // Those of the flush are among them, which may have been refused.
-            changed.of = None;
+            changed.of = Of::Unknown;
         }
     }
 
@@ -456,7 +469,7 @@ impl Copy {
     pub(crate) fn apply(&mut self, change: &Change) -> Result<(), Error> {
         let applied = change.apply(&mut self.changed.entries);
         if applied.is_err() {
-            self.changed.of = None;
+            self.changed.of = Of::Unknown;
         }
         applied
     }
@@ -479,8 +492,16 @@ impl Task {
     /// What this task makes of the entries of `read`, if that is known.
     pub(crate) fn applied_to(&self, read: &Read) -> Option<&Entries> {
         let applied = self.applied.as_ref()?;
-        let of = applied.of.as_ref()?;
-        of.is(read).then_some(&applied.entries)
+        match &applied.of {
+            Of::Read(of) if of.is(read) => Some(&applied.entries),
+            Of::Read(_) | Of::Nothing | Of::Unknown => None,
+        }
+    }
+
+    /// What this task makes of no entries, if that is known.
+    pub(crate) fn applied_to_nothing(&self) -> Option<&Entries> {
+        let applied = self.applied.as_ref()?;
+        matches!(applied.of, Of::Nothing).then_some(&applied.entries)
     }
 
     /// Who logs in by this task.

@@ -6,12 +6,12 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use arrayvec::ArrayString;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::apart::Apart;
+use crate::text::Text;
 use crate::{Error, Layout};
 
 /// The id of a session. In the native layout 256 random bits as 43 characters of base64url; in the
@@ -23,15 +23,9 @@ use crate::{Error, Layout};
 pub struct SessionId(Arc<Inner>);
 
 struct Inner {
-    text: Text,
+    text: Text<NATIVE_CHARS>,
     /// The SHA-256 of the text; made when it is asked for.
     digest: OnceLock<[u8; 32]>,
-}
-
-enum Text {
-    /// All of our own, and most others.
-    Short(ArrayString<NATIVE_CHARS>),
-    Long(Box<str>),
 }
 
 impl SessionId {
@@ -88,20 +82,14 @@ impl SessionId {
 
     fn from_text(text: &str) -> Self {
         Self(Arc::new(Inner {
-            text: match ArrayString::from(text) {
-                Ok(text) => Text::Short(text),
-                Err(_) => Text::Long(text.into()),
-            },
+            text: text.into(),
             digest: OnceLock::new(),
         }))
     }
 
     /// The id itself, for the cookie.
     pub fn as_str(&self) -> &str {
-        match &self.0.text {
-            Text::Short(text) => text,
-            Text::Long(text) => text,
-        }
+        &self.0.text
     }
 
     /// Eight characters that tell sessions apart in logs and give nobody access: the first ones of

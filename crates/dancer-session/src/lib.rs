@@ -27,6 +27,7 @@ mod settings;
 mod shuttled;
 mod store;
 mod sync;
+mod text;
 
 /// The client library of Redis, because [`SessionEngine::redis`] hands out a connection of its.
 pub use redis;

@@ -281,8 +281,14 @@ impl SessionEngine {
 
     /// A new session with what this task says, and nothing else.
     fn begun(&self, task: &Task, id: Option<SessionId>) -> Result<New, Error> {
-        let mut entries = self.no_entries();
-        apply(task, &mut entries)?;
+        let entries = match task.applied_to_nothing() {
+            Some(entries) => entries.clone(),
+            None => {
+                let mut entries = self.no_entries();
+                apply(task, &mut entries)?;
+                entries
+            }
+        };
         Ok(New {
             id,
             owned: task.login().cloned(),

@@ -1,13 +1,14 @@
 //! Flushes of one session in one process queue behind each other: they would only refuse each
 //! other in the store, one round trip at a time. So only processes compete there.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use crate::Error;
@@ -19,12 +20,18 @@ use crate::sync::{Mutex, MutexGuard};
 /// flushes of different sessions need not wait for each other.
 #[derive(Default)]
 pub(super) struct Queue {
-    turns: [CachePadded<Mutex<Turns>>; PARTS],
+    parts: [CachePadded<Mutex<Lines>>; PARTS],
 }
 
 const PARTS: usize = 16;
 
-type Turns = HashMap<SessionId, Arc<AsyncMutex<Latest>>, BuildHasherDefault<Filed>>;
+type Lines = HashMap<SessionId, Line, BuildHasherDefault<Filed>>;
+
+/// Those who wait behind the flush that is under way.
+type Line = VecDeque<oneshot::Sender<Latest>>;
+
+/// What the flush before stored, so that the next one starts from there instead of being refused.
+type Latest = Option<Read>;
 
 /// Takes the number that an id is filed under for its hash: it is one.
 #[derive(Default)]
@@ -43,50 +50,84 @@ impl Hasher for Filed {
     }
 }
 
-/// What the flush before stored, so that the next one starts from there instead of being refused.
-type Latest = Option<Read>;
-
 impl Queue {
     /// Waits until no other flush of this session is under way here.
     pub(super) async fn turn(&self, id: &SessionId, by: Instant) -> Result<Turn<'_>, Error> {
-        let queue = Arc::clone(self.turns(id).entry(id.clone()).or_default());
-        let latest = match Arc::clone(&queue).try_lock_owned() {
-            Ok(latest) => Ok(latest),
-            Err(_) => Box::pin(timeout_at(by.into(), queue.lock_owned())).await,
+        let latest = match self.join(id) {
+            None => None,
+            Some(standing) => Box::pin(standing.until(by)).await?,
         };
-        match latest {
-            Ok(latest) => Ok(Turn {
-                queue: self,
-                id: id.clone(),
-                latest: Some(latest),
-            }),
-            Err(_) => {
-                self.leave(id);
-                Err(Error::not_applied(format!(
-                    "session {id}: other flushes of it took until the deadline"
-                )))
+        let (queue, id) = (self, id.clone());
+        Ok(Turn { queue, id, latest })
+    }
+
+    /// `None`: nobody is there, so it is the caller's turn.
+    fn join(&self, id: &SessionId) -> Option<Standing<'_>> {
+        match self.lines(id).entry(id.clone()) {
+            Entry::Vacant(free) => {
+                free.insert(Line::new());
+                None
+            }
+            Entry::Occupied(mut line) => {
+                let (call, called) = oneshot::channel();
+                line.get_mut().push_back(call);
+                let (queue, id) = (self, id.clone());
+                Some(Standing { queue, id, called })
             }
         }
     }
 
-    /// Forgets the queue of a session if nobody stands in it.
-    fn leave(&self, id: &SessionId) {
-        let mut turns = self.turns(id);
-        // Whoever is in the queue holds a clone, made under the lock that is held here.
-        if turns
-            .get(id)
-            .is_some_and(|queue| Arc::strong_count(queue) == 1)
-        {
-            turns.remove(id);
+    /// Ends a turn: the next who still stands there has one.
+    fn call_next(&self, id: &SessionId, mut latest: Latest) {
+        let mut lines = self.lines(id);
+        let Some(line) = lines.get_mut(id) else {
+            return;
+        };
+        while let Some(next) = line.pop_front() {
+            match next.send(latest) {
+                Ok(()) => return,
+                Err(back) => latest = back,
+            }
         }
+        lines.remove(id);
     }
 
     /// The part that this session belongs to.
-    fn turns(&self, id: &SessionId) -> MutexGuard<'_, Turns> {
+    fn lines(&self, id: &SessionId) -> MutexGuard<'_, Lines> {
         // Not what `Filed` takes: within a part those would be all the same.
         let [.., last] = id.file_number();
-        let part = &self.turns[usize::from(last) % PARTS];
+        let part = &self.parts[usize::from(last) % PARTS];
         part.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the queue; given up when dropped.
+struct Standing<'q> {
+    queue: &'q Queue,
+    id: SessionId,
+    called: oneshot::Receiver<Latest>,
+}
+
+impl Standing<'_> {
+    async fn until(mut self, by: Instant) -> Result<Latest, Error> {
+        match timeout_at(by.into(), &mut self.called).await {
+            Ok(Ok(latest)) => Ok(latest),
+            // Whoever has the turn calls somebody, or takes the whole queue along.
+            Ok(Err(_)) | Err(_) => Err(Error::not_applied(format!(
+                "session {}: other flushes of it took until the deadline",
+                self.id
+            ))),
+        }
+    }
+}
+
+impl Drop for Standing<'_> {
+    fn drop(&mut self) {
+        self.called.close();
+        // Called, but gone before it could hear it: then it is the next one's turn.
+        if let Ok(latest) = self.called.try_recv() {
+            self.queue.call_next(&self.id, latest);
+        }
     }
 }
 
@@ -94,26 +135,85 @@ impl Queue {
 pub(super) struct Turn<'q> {
     queue: &'q Queue,
     id: SessionId,
-    latest: Option<OwnedMutexGuard<Latest>>,
+    latest: Latest,
 }
 
 impl Turn<'_> {
     /// What the flush before this one stored, if it was directly before.
     pub(super) fn latest(&self) -> Option<Read> {
-        self.latest.as_ref().and_then(|latest| (**latest).clone())
+        self.latest.clone()
     }
 
     /// Tells the next flush what is stored now, if anybody knows.
     pub(super) fn leave_behind(&mut self, read: Option<Read>) {
-        if let Some(latest) = &mut self.latest {
-            **latest = read;
-        }
+        self.latest = read;
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.latest = None;
-        self.queue.leave(&self.id);
+        self.queue.call_next(&self.id, self.latest.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Layout;
+    use crate::id::Entropy;
+
+    fn id() -> SessionId {
+        SessionId::generate(&Entropy::default(), Layout::Native).unwrap()
+    }
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(20)
+    }
+
+    fn is_empty(queue: &Queue) -> bool {
+        let lines = |part: &CachePadded<Mutex<Lines>>| part.lock().unwrap().len();
+        queue.parts.iter().map(lines).sum::<usize>() == 0
+    }
+
+    #[tokio::test]
+    async fn turns_come_in_line_and_leave_no_trace() {
+        let (queue, id) = (Queue::default(), id());
+        let first = queue.turn(&id, later()).await.unwrap();
+        let (second, third) = (queue.join(&id).unwrap(), queue.join(&id).unwrap());
+        drop(queue.turn(&super::tests::id(), later()).await.unwrap());
+        drop(first);
+        assert!(second.until(later()).await.is_ok());
+        // The turn that `until` gave is the test's own to end.
+        queue.call_next(&id, None);
+        assert!(third.until(later()).await.is_ok());
+        queue.call_next(&id, None);
+        assert!(is_empty(&queue));
+    }
+
+    #[tokio::test]
+    async fn who_has_left_the_line_is_passed_over_called_or_not() {
+        let (queue, id) = (Queue::default(), id());
+        let first = queue.turn(&id, later()).await.unwrap();
+        let [left, called, last] = [(); 3].map(|()| queue.join(&id).unwrap());
+        drop(left);
+        drop(first);
+        // Its turn is there, and it does not look any more.
+        drop(called);
+        assert!(last.until(later()).await.is_ok());
+        queue.call_next(&id, None);
+        assert!(is_empty(&queue));
+    }
+
+    #[tokio::test]
+    async fn who_waits_until_the_deadline_has_not_flushed() {
+        let (queue, id) = (Queue::default(), id());
+        let first = queue.turn(&id, later()).await.unwrap();
+        let soon = Instant::now() + Duration::from_millis(10);
+        let late = queue.turn(&id, soon).await.err().unwrap();
+        assert!(late.is_unavailable() && !late.is_unknown(), "{late}");
+        drop(first);
+        assert!(is_empty(&queue));
     }
 }
