@@ -36,7 +36,7 @@ async fn cut_everywhere(kind: Kind, then: Then) {
         let side_by_side = match then {
             Then::Works => 4,
             // These only wait.
-            Then::IsGone => 16,
+            Then::IsGone => 32,
         };
         let workers: Vec<_> = (0..side_by_side)
             .map(|_| {
@@ -87,7 +87,7 @@ async fn lengths(kind: Kind, step: Step) -> (usize, usize) {
 async fn cut_some(kind: Kind, step: Step, then: Then, cuts: &Mutex<VecDeque<Fault>>) {
     let patience = match then {
         Then::Works => PATIENT,
-        Then::IsGone => Duration::from_millis(100),
+        Then::IsGone => Duration::from_millis(250),
     };
     let mut bench = Bench::new(kind, step, patience).await;
     loop {
