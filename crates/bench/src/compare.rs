@@ -56,7 +56,7 @@ pub(crate) async fn one(name: &str, work: Work, tasks: usize, length: Duration) 
 
 /// Each library has a server of its own, so that what is counted there is its work alone. The bare
 /// client and the plain sockets share ours, because their sessions are ours.
-struct Houses {
+pub(crate) struct Houses {
     ours: House,
     /// Apart, since whatever is done to a session there, the cache is told.
     cached: House,
@@ -65,7 +65,7 @@ struct Houses {
 }
 
 impl Houses {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self {
             ours: House::open().await,
             cached: House::open().await,
@@ -75,7 +75,7 @@ impl Houses {
     }
 
     /// Empties the servers, has each library store its sessions, and checks that it has.
-    async fn fill(
+    pub(crate) async fn fill(
         &mut self,
         group: &Group,
         results: &mut Results,

@@ -1,6 +1,8 @@
 //! How fast it is, next to what a user would take instead, in one run on one machine:
 //! `cargo run --release -p bench`. What is measured, and how: README.md beside this.
 
+#[cfg(feature = "allocations")]
+mod allocations;
 mod census;
 mod compare;
 mod contender;
@@ -62,6 +64,9 @@ enum What {
         tasks: usize,
         seconds: f64,
     },
+    /// How often each contender asks for memory, for one operation.
+    #[cfg(feature = "allocations")]
+    Allocations,
     /// Be one of the web applications that are compared.
     #[command(hide = true)]
     Serve {
@@ -98,6 +103,8 @@ fn main() -> ExitCode {
             let length = Duration::from_secs_f64(seconds);
             runtime().block_on(compare::one(&contender, work, tasks, length));
         }
+        #[cfg(feature = "allocations")]
+        Some(What::Allocations) => allocations::print(),
         Some(What::Races(races)) => return races::run(&races),
         Some(What::Serve { app, redis }) => app.serve(&redis),
     }

@@ -7,6 +7,7 @@
 #![allow(missing_docs, reason = "the names of tests say what they hold")]
 
 mod adopt;
+mod allocations;
 mod bench;
 mod beside;
 mod budget;
