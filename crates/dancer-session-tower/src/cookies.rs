@@ -9,6 +9,7 @@ use cookie::{Cookie, SameSite as Site};
 use dancer_session::{CookieSettings, Duplicates, SameSite, SessionId};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use memchr::{memchr, memchr_iter};
 
 /// The value of our cookie, in the header that it came in.
 pub(crate) struct Presented {
@@ -53,8 +54,7 @@ pub(crate) fn presented(
 ) -> Option<Presented> {
     let mut found: Option<(&HeaderValue, &[u8])> = None;
     for header in headers.get_all(COOKIE) {
-        let pairs = header.as_bytes().split(|byte| *byte == b';');
-        for value in pairs.filter_map(|pair| value_of(pair, name.as_bytes())) {
+        for value in pairs(header.as_bytes()).filter_map(|pair| value_of(pair, name.as_bytes())) {
             let differs = found.is_some_and(|(_, other)| other != value);
             if duplicates == Duplicates::Refuse && differs {
                 tracing::warn!(cookie = name, "duplicate_cookie");
@@ -68,9 +68,18 @@ pub(crate) fn presented(
     Some(Presented::within(header, value))
 }
 
+/// What stands between the semicolons.
+fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr_iter(b';', header).chain([header.len()]);
+    ends.scan(0, |start, end| {
+        let pair = &header[*start..end];
+        *start = end + 1;
+        Some(pair)
+    })
+}
+
 fn value_of<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let equals = pair.iter().position(|byte| *byte == b'=')?;
-    let (left, right) = pair.split_at(equals);
+    let (left, right) = pair.split_at(memchr(b'=', pair)?);
     (trim(left) == name).then(|| trim(&right[1..]))
 }
 

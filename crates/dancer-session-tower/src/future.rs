@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use dancer_session::{Flushed, Session, SessionId};
-use http::header::{CACHE_CONTROL, HeaderName, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, Entry, HeaderName, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderValue, Response};
 use pin_project_lite::pin_project;
 
@@ -181,7 +181,7 @@ const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 /// Adds `word` to a header that is a list, unless one of `enough` is in it. What the application
 /// has put there stays.
 fn add(headers: &mut HeaderMap, name: HeaderName, word: &'static str, enough: &[&str]) {
-    let there = headers.get_all(&name).iter().any(|value| {
+    let has_enough = |value: &HeaderValue| {
         let words = value.as_bytes().split(|byte| *byte == b',');
         let mut words = words.map(<[u8]>::trim_ascii);
         words.any(|word| {
@@ -189,9 +189,13 @@ fn add(headers: &mut HeaderMap, name: HeaderName, word: &'static str, enough: &[
                 .iter()
                 .any(|enough| word.eq_ignore_ascii_case(enough.as_bytes()))
         })
-    });
-    if !there {
-        headers.append(name, HeaderValue::from_static(word));
+    };
+    match headers.entry(name) {
+        Entry::Vacant(free) => {
+            free.insert(HeaderValue::from_static(word));
+        }
+        Entry::Occupied(there) if there.iter().any(has_enough) => {}
+        Entry::Occupied(mut there) => there.append(HeaderValue::from_static(word)),
     }
 }
 
