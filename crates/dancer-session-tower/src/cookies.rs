@@ -2,7 +2,6 @@
 //! as our cookie is somebody else's; going out they are written by a library.
 
 use std::fmt;
-use std::ops::Range;
 
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite as Site};
@@ -10,36 +9,23 @@ use dancer_session::{CookieSettings, Duplicates, SameSite, SessionId};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use memchr::{memchr, memchr_iter};
+use smallvec::SmallVec;
 
-/// The value of our cookie, in the header that it came in.
-pub(crate) struct Presented {
-    header: HeaderValue,
-    value: Range<usize>,
-}
+/// The value of our cookie. A copy, since its header is part of a buffer of the connection's; without an
+/// allocation if it is as long as an id.
+pub(crate) struct Presented(SmallVec<[u8; 48]>);
 
 impl Presented {
-    fn within(header: &HeaderValue, value: &[u8]) -> Self {
-        let start = value.as_ptr().addr() - header.as_bytes().as_ptr().addr();
-        Self {
-            header: header.clone(),
-            value: start..start + value.len(),
-        }
-    }
-
     pub(crate) fn as_str(&self) -> &str {
         // It is, or it would not be here.
-        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.header.as_bytes()[self.value.clone()]
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
 /// Shows how long it is, and not what.
 impl fmt::Debug for Presented {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{} bytes>", self.value.len())
+        write!(f, "<{} bytes>", self.0.len())
     }
 }
 
@@ -52,20 +38,20 @@ pub(crate) fn presented(
     name: &str,
     duplicates: Duplicates,
 ) -> Option<Presented> {
-    let mut found: Option<(&HeaderValue, &[u8])> = None;
+    let mut found: Option<&[u8]> = None;
     for header in headers.get_all(COOKIE) {
         for value in pairs(header.as_bytes()).filter_map(|pair| value_of(pair, name.as_bytes())) {
-            let differs = found.is_some_and(|(_, other)| other != value);
+            let differs = found.is_some_and(|other| other != value);
             if duplicates == Duplicates::Refuse && differs {
                 tracing::warn!(cookie = name, "duplicate_cookie");
                 return None;
             }
-            found = Some((header, value));
+            found = Some(value);
         }
     }
-    let (header, value) = found?;
+    let value = found?;
     std::str::from_utf8(value).ok()?;
-    Some(Presented::within(header, value))
+    Some(Presented(value.into()))
 }
 
 /// What stands between the semicolons.

@@ -77,7 +77,7 @@ impl SessionHandle {
     /// Whether the client has this id.
     pub(crate) fn presented(&self, id: &SessionId) -> bool {
         let presented = self.0.presented.as_ref();
-        presented.is_some_and(|presented| presented.as_bytes() == id.as_str().as_bytes())
+        presented.is_some_and(|presented| presented.as_str() == id.as_str())
     }
 
     /// Whether the client has any.

@@ -20,7 +20,7 @@ pub struct SessionLayer<A = PlainAnswers> {
     shape: Shape<A>,
 }
 
-/// What a response is given, besides its cookie.
+/// What a response is given besides its cookie: answers to faults, and a header at a log-out.
 #[derive(Debug, Clone)]
 pub(crate) struct Shape<A> {
     pub(crate) answers: A,

@@ -30,6 +30,11 @@ impl<T> Apart<T> {
         Self(made.take(parts).collect())
     }
 
+    /// As many others, each made of one of these.
+    pub(crate) fn map<U>(&self, make: impl Fn(&T) -> U) -> Apart<U> {
+        Apart(self.0.iter().map(|part| CachePadded::new(make(part))).collect())
+    }
+
     /// That of this thread.
     pub(crate) fn mine(&self) -> &T {
         static NEXT: AtomicUsize = AtomicUsize::new(0);

@@ -18,7 +18,7 @@ mod retrieve;
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -65,8 +65,8 @@ use crate::{Error, Layout, Settings, event};
 #[derive(Clone)]
 pub struct SessionEngine {
     here: Arc<Here>,
-    /// `None`: this one belongs to a request, and others are not made from it.
-    all: Option<Arc<Apart<Arc<Here>>>>,
+    /// Held so that there is one for each core; `None`: this one is for a request.
+    _all: Option<Arc<Apart<Arc<Here>>>>,
 }
 
 /// The engine as some of the threads have it: each request counts that it is in use, and a request
@@ -75,6 +75,8 @@ struct Here {
     inner: Arc<Inner>,
     /// What the entries of a new session are.
     empty: Entries,
+    /// Those of all cores, for as long as there are any.
+    others: Arc<Apart<OnceLock<Weak<Here>>>>,
 }
 
 struct Inner {
@@ -106,20 +108,24 @@ impl Deref for Here {
 impl SessionEngine {
     fn over(inner: Inner) -> Self {
         let inner = Arc::new(inner);
-        let here = || {
-            Arc::new(Here {
+        // Without threads there is one.
+        let others = Arc::new(match inner.ahead {
+            None => Apart::new(OnceLock::new),
+            Some(_) => Apart::one(OnceLock::new),
+        });
+        let all = others.map(|other| {
+            let here = Arc::new(Here {
                 inner: Arc::clone(&inner),
                 empty: inner.codec.empty(),
-            })
-        };
-        // Without threads there is one.
-        let all = match inner.ahead {
-            None => Apart::new(here),
-            Some(_) => Apart::one(here),
-        };
+                others: Arc::clone(&others),
+            });
+            // It was empty.
+            drop(other.set(Arc::downgrade(&here)));
+            here
+        });
         Self {
             here: Arc::clone(all.mine()),
-            all: Some(Arc::new(all)),
+            _all: Some(Arc::new(all)),
         }
     }
 
@@ -180,10 +186,11 @@ impl SessionEngine {
     /// For adapters that hand an engine to every request.
     #[must_use]
     pub fn for_request(&self) -> Self {
-        let here = self.all.as_ref().map_or(&self.here, |all| all.mine());
+        // Of a clone for a request that has outlived all others, there may be no other one.
+        let mine = self.here.others.mine().get().and_then(Weak::upgrade);
         Self {
-            here: Arc::clone(here),
-            all: None,
+            here: mine.unwrap_or_else(|| Arc::clone(&self.here)),
+            _all: None,
         }
     }
 
@@ -467,5 +474,46 @@ impl SessionEngine {
 impl fmt::Debug for SessionEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SessionEngine({})", self.place())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// How many places requests count in whose threads begin with `engine`.
+    fn places(engine: &SessionEngine) -> usize {
+        let place = || Arc::as_ptr(&engine.for_request().here) as usize;
+        // Other tests begin threads as well, which have their turn between these.
+        let places = (0..200).map(|_| thread::scope(|scope| scope.spawn(place).join().unwrap()));
+        let mut places: Vec<_> = places.collect();
+        places.sort_unstable();
+        places.dedup();
+        places.len()
+    }
+
+    #[test]
+    fn requests_count_apart_also_with_a_clone_of_a_request() {
+        let engine = SessionEngine::in_memory(Settings::default()).unwrap();
+        let cores = thread::available_parallelism().unwrap().get().min(64);
+        assert_eq!(places(&engine), cores);
+        let for_request = engine.for_request();
+        assert_eq!(places(&for_request.clone()), cores);
+        // Without the engine itself it goes on where it is.
+        drop(engine);
+        assert_eq!(places(&for_request), 1);
+    }
+
+    #[test]
+    fn an_engine_ends_with_its_last_clone() {
+        let engine = SessionEngine::in_memory(Settings::default()).unwrap();
+        let inner = Arc::downgrade(&engine.here.inner);
+        let session = engine.anonymous();
+        drop(engine);
+        assert!(inner.upgrade().is_some(), "the session has it");
+        drop(session);
+        assert!(inner.upgrade().is_none());
     }
 }

@@ -112,7 +112,7 @@ impl Standing<'_> {
     async fn until(mut self, by: Instant) -> Result<Latest, Error> {
         match timeout_at(by.into(), &mut self.called).await {
             Ok(Ok(latest)) => Ok(latest),
-            // Whoever has the turn calls somebody, or takes the whole queue along.
+            // Nobody leaves the queue without calling the next one, so it is the deadline.
             Ok(Err(_)) | Err(_) => Err(Error::not_applied(format!(
                 "session {}: other flushes of it took until the deadline",
                 self.id

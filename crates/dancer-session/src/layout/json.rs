@@ -47,7 +47,7 @@ enum Piece {
 
 impl Piece {
     fn at(start: usize, end: usize) -> Self {
-        // Payloads have 16 MiB at most.
+        // Far more than Redis takes as a value.
         let [start, end] = [start, end].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
         Self::At { start, end }
     }

@@ -189,7 +189,7 @@ impl Drop for Sender {
 
 /// Hears what the server says of its own accord.
 pub(super) trait Listener: Send {
-    /// Called with each word, in the order of words and replies.
+    /// Called with each word, in their order, and before any reply behind it is handed out.
     fn hear(&mut self, word: &Value);
 }
 

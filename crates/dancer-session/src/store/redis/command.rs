@@ -152,7 +152,7 @@ impl Argument<'_> {
         }
     }
 
-    /// At least so many bytes go over the wire for it.
+    /// At most so many bytes go over the wire for it.
     fn room(&self) -> usize {
         let length = match self {
             Self::Word(word) => word.len(),

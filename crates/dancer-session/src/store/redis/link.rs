@@ -24,15 +24,15 @@ pub(super) struct Link {
     upkeep: Upkeep,
     /// For connections besides the shared one.
     client: Client,
-    /// How many operations wait for a connection, or to be tried again. Those that wait for their reply
-    /// are as many as use the connection.
+    /// How many operations wait for a connection, or to be tried again. Those that have one are counted
+    /// by it.
     waiting: AtomicUsize,
     /// For what is none of the sessions' business.
     beside: Beside,
 }
 
-/// So many operations may wait for their replies at a time, and as many for a connection; each further
-/// one fails at once. Far more than a server that answers ever has waiting, and little enough to keep
+/// So many operations may use one connection at a time, and as many may wait for one; each further one
+/// fails at once. Far more than a server that answers ever has waiting, and little enough to keep
 /// in memory while it does not.
 const MOST_IN_FLIGHT: usize = 4096;
 
@@ -136,7 +136,11 @@ impl Link {
         let live = self.live(by).await?;
         match self.once(Hurry::Yes, &live, command, by).await {
             Ok(value) => Ok(value),
-            Err(fault) => Box::pin(self.send_again(fault, command, by)).await,
+            Err(fault) => {
+                // It is no longer one of those that use it.
+                drop(live);
+                Box::pin(self.send_again(fault, command, by)).await
+            }
         }
     }
 
@@ -147,10 +151,9 @@ impl Link {
             Some(live) => live,
             None => Box::pin(self.waited_for(by)).await?,
         };
-        // One is the upkeep's. That there is no other count for all threads to share is on purpose.
-        match Arc::strong_count(&live) - 1 <= MOST_IN_FLIGHT {
-            true => Ok(live),
-            false => Err(Fault::Crowded),
+        match is_crowded(&live) {
+            true => Err(Fault::Crowded),
+            false => Ok(live),
         }
     }
 
@@ -186,7 +189,10 @@ impl Link {
             replaced |= row.action != Action::Again;
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            let live = self.live(by).await?;
+            let live = self.upkeep.live(by).await?;
+            if is_crowded(&live) {
+                return Err(fault);
+            }
             match self.once(Hurry::Yes, &live, command, by).await {
                 Ok(value) => return Ok(value),
                 Err(next) => fault = next,
@@ -310,6 +316,13 @@ impl Link {
             false => Err(Fault::Crowded),
         }
     }
+}
+
+/// Whether more than may use a connection do. Its own count of users serves for that: another one would
+/// be one more that all threads write to.
+fn is_crowded(live: &Arc<Live>) -> bool {
+    // One is the upkeep's.
+    Arc::strong_count(live) - 1 > MOST_IN_FLIGHT
 }
 
 /// A command on its way. Whoever is dropped while it waits for the reply has learnt something of the
