@@ -32,7 +32,12 @@ impl<T> Apart<T> {
 
     /// As many others, each made of one of these.
     pub(crate) fn map<U>(&self, make: impl Fn(&T) -> U) -> Apart<U> {
-        Apart(self.0.iter().map(|part| CachePadded::new(make(part))).collect())
+        Apart(
+            self.0
+                .iter()
+                .map(|part| CachePadded::new(make(part)))
+                .collect(),
+        )
     }
 
     /// That of this thread.

@@ -190,6 +190,39 @@ async fn r32_what_is_in_flight_is_bounded() {
     assert!(waits.await.is_err(), "it waits, too");
 }
 
+/// Whoever tries again counts once, whether it waits for that or uses the connection: three thousand are
+/// within the bound of four thousand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r32_who_tries_again_is_not_counted_twice() {
+    const MANY: usize = 3_000;
+    let bench = Bench::new(Duration::from_secs(60)).await;
+    let (loading, refused) = (
+        "LOADING still reading the disk",
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let counted = Arc::clone(&refused);
+    // Each is refused twice on average, and so most try again at one time.
+    bench
+        .substitute
+        .rule(move |_| match counted.fetch_add(1, Ordering::SeqCst) {
+            0..6_000 => Say::Line(format!("-{loading}")),
+            _ => Say::Pass,
+        });
+    let mut requests = JoinSet::new();
+    for _ in 0..MANY {
+        let (engine, id) = (bench.engine.clone(), bench.id.clone());
+        requests.spawn(async move { engine.retrieve(&id).await.map(|found| found.is_some()) });
+    }
+    while let Some(outcome) = requests.join_next().await {
+        let found = outcome.unwrap();
+        assert!(matches!(found, Ok(true)), "{found:?}");
+    }
+    assert!(
+        refused.load(Ordering::SeqCst) > 6_000,
+        "they have tried again"
+    );
+}
+
 /// How many connections are made when these become of the next commands `GETEX`, one after the
 /// other, and the last request gets its reply.
 async fn after_late_replies(timeout: Duration, replies: &'static [u64]) -> usize {
