@@ -65,12 +65,12 @@ use crate::{Error, Layout, Settings, event};
 #[derive(Clone)]
 pub struct SessionEngine {
     here: Arc<Here>,
-    /// Held so that there is one for each core; `None`: this one is for a request.
+    /// Keeps those of all cores. `None`: this one is for a request.
     _all: Option<Arc<Apart<Arc<Here>>>>,
 }
 
-/// The engine as some of the threads have it: each request counts that it is in use, and a request
-/// has its session.
+/// The engine as the threads of one core have it. Requests and sessions are users of it, and their count
+/// is what lies apart.
 struct Here {
     inner: Arc<Inner>,
     /// What the entries of a new session are.
