@@ -13,6 +13,9 @@ use super::init;
 use crate::bench::id;
 use crate::told::Events;
 
+/// Many times as long as the pauses between two probes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// A server, what stands in its place, an engine on that, and the id of a session.
 struct Bench {
     substitute: Substitute,
@@ -134,8 +137,9 @@ async fn r32_after_a_while_calls_fail_at_once_and_the_end_is_noticed_without_the
         bench.substitute.rule(|_| Say::Pass);
         let healed = Instant::now();
         let probed = bench.substitute.connections();
-        while bench.substitute.connections() == probed {
-            assert!(healed.elapsed() < Duration::from_secs(10), "nobody probes");
+        // One that had connected just before, and asks only now, is the last: so not for ever. The call
+        // below probes nothing: it fails if nobody has.
+        while bench.substitute.connections() == probed && healed.elapsed() < PATIENCE {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         println!("{what}: probed {:.0?} after the end", healed.elapsed());
