@@ -1,5 +1,5 @@
-//! How often the work of a request asks for memory: each time costs as much as reading ten entries, and
-//! more where threads give back what others have taken.
+//! How often the work of a request asks for memory: each time costs some 240 instructions, with giving it
+//! back, and more where threads give back what others have taken.
 
 use dancer_session::{Flushed, SessionEngine, Settings};
 use tokio::runtime::Builder;
