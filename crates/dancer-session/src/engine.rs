@@ -394,13 +394,13 @@ impl SessionEngine {
         }
     }
 
-    /// Replaces a payload that was read.
+    /// Replaces a payload that was read; its key lives for `ttl`, or as long as it did.
     async fn replace(
         &self,
         key: &Key,
         read: &[u8],
         payload: &[u8],
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Replace, Error> {
         let _forgotten = self.forgetting(key);

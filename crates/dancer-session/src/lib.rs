@@ -46,4 +46,4 @@ pub use settings::{
 };
 pub use store::memory::MemoryStore;
 pub use store::redis::RedisStore;
-pub use store::{Create, Enlistment, Renew, Renewal, Replace, Store, Touch};
+pub use store::{Create, Enlistment, Renew, Renewal, Replace, Retrieved, Store, Touch};

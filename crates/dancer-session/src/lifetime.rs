@@ -79,6 +79,10 @@ pub(crate) struct Lifetime {
 /// The absolute limit of sessions that have an owner, if no `lifetime` is set.
 pub(crate) const OWNED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// So soon after a use another one does not extend: it would move the end by less than anybody notices,
+/// and costs the server a fifth of the flush.
+const SAME_USE: Duration = Duration::from_millis(50);
+
 /// By so much the clocks of applications may differ, and the index of an owner still has every
 /// session that any of them takes for alive.
 const SKEW: Duration = Duration::from_secs(60);
@@ -118,6 +122,15 @@ impl Lifetime {
         let left = now.until(end);
         // Redis keeps whole milliseconds, and takes 0 for an error.
         (left >= Duration::from_millis(1)).then(|| left.min(self.expire))
+    }
+
+    /// Whether a key that got all its time at `extended` may keep what it has left of it, instead of
+    /// being given `ttl` at `now`: because that was in the same use of the session.
+    pub(crate) fn is_kept(&self, extended: Moment, ttl: Duration, now: Moment) -> bool {
+        // With little time to live, a little is much.
+        let most = SAME_USE.min(self.expire / 1000);
+        // Without an absolute limit in sight; and clocks may be set back.
+        ttl == self.expire && extended <= now && extended.until(now) <= most
     }
 
     /// The absolute limit. A session with an owner always has one.

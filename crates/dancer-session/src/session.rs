@@ -18,6 +18,7 @@ use crate::engine::{Flushed, SessionEngine, run_to_end};
 use crate::hand::{Hand, Origin, OwnerChange};
 use crate::id::SessionId;
 use crate::layout::{Document, Entries, Key};
+use crate::lifetime::Moment;
 use crate::login::CSRF;
 use crate::sync::{Mutex, MutexGuard};
 use crate::{Adopted, Error, OwnedHandle, Owner, event};
@@ -49,18 +50,27 @@ pub(crate) struct Stored {
     pub(crate) key: Key,
     pub(crate) payload: Bytes,
     pub(crate) document: Document,
+    /// When its key got all the time that it may have, if that is known.
+    pub(crate) extended: Option<Moment>,
     /// For the cache.
     pub(crate) kept: Kept,
 }
 
 impl Read {
-    pub(crate) fn new(id: SessionId, key: Key, payload: Bytes, mut document: Document) -> Self {
+    pub(crate) fn new(
+        id: SessionId,
+        key: Key,
+        payload: Bytes,
+        mut document: Document,
+        extended: Option<Moment>,
+    ) -> Self {
         document.entries = document.entries.without_index();
         Self(Arc::new(Stored {
             id,
             key,
             payload,
             document,
+            extended,
             kept: Kept::default(),
         }))
     }

@@ -39,7 +39,7 @@ pub trait Store: Send + Sync + 'static {
         key: &Key,
         ttl: Option<Duration>,
         by: Instant,
-    ) -> impl Future<Output = Result<Option<Bytes>, Error>> + Send;
+    ) -> impl Future<Output = Result<Option<Retrieved>, Error>> + Send;
 
     /// Reads a payload and how long its key has left, and changes neither.
     ///
@@ -62,7 +62,8 @@ pub trait Store: Send + Sync + 'static {
         by: Instant,
     ) -> impl Future<Output = Result<Create, Error>> + Send;
 
-    /// Stores a payload over the one that was `read`, if that is still there, byte for byte.
+    /// Stores a payload over the one that was `read`, if that is still there, byte for byte; and lets
+    /// its key live for `ttl` from now, with `None` as long as it did.
     ///
     /// Another payload there: [`Replace::Changed`] with it, nothing stored. Absent or expired:
     /// [`Replace::Gone`], nothing stored. Concurrent: of all callers that had read the same
@@ -72,7 +73,7 @@ pub trait Store: Send + Sync + 'static {
         key: &Key,
         read: &[u8],
         payload: &[u8],
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> impl Future<Output = Result<Replace, Error>> + Send;
 
@@ -141,6 +142,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Where the payloads live, in words for people. No password.
     fn place(&self) -> String;
+}
+
+/// What a [`retrieve`](Store::retrieve) has read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retrieved {
+    /// The payload.
+    pub payload: Bytes,
+    /// Whether its key lives as long as was asked for. A store that can read, but change nothing just
+    /// now, says no.
+    pub extended: bool,
 }
 
 /// What [`Store::renew`] is to do.

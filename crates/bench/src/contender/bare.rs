@@ -103,7 +103,8 @@ impl Library for Bare {
             let new = marked(&payload, self.marks.fetch_add(1, Ordering::Relaxed));
             let mut command = redis::cmd("EVALSHA");
             command.arg(&*self.script).arg("1").arg(&self.keys[nth]);
-            command.arg(&payload).arg(new).arg(milliseconds());
+            // No time to live: the read has given it a moment ago, as it has for the engine.
+            command.arg(&payload).arg(new);
             match self.send(&command).await {
                 Value::Int(1) => return,
                 // Another task was faster with this session.

@@ -111,11 +111,11 @@ impl Socket {
     }
 
     fn flush(&mut self, script: &str, keys: &[Vec<u8>], payloads: &[Vec<u8>], mark: u64) {
-        let ttl = milliseconds();
         self.send(keys.iter().zip(payloads).map(|(key, payload)| {
             let mut command = redis::cmd("EVALSHA");
             command.arg(script).arg("1").arg(key).arg(payload);
-            command.arg(marked(payload, mark)).arg(&ttl);
+            // No time to live, as after every read.
+            command.arg(marked(payload, mark));
             command
         }));
         for _ in keys {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dancer_session::{
-    Create, Enlistment, Error, Key, RedisStore, Renew, Renewal, Replace, Store, Touch,
+    Create, Enlistment, Error, Key, RedisStore, Renew, Renewal, Replace, Retrieved, Store, Touch,
 };
 
 pub(super) struct Blind(pub(super) RedisStore);
@@ -15,7 +15,7 @@ impl Store for Blind {
         key: &Key,
         _read: &[u8],
         payload: &[u8],
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Replace, Error> {
         match self.0.peek(key, by).await? {
@@ -29,7 +29,7 @@ impl Store for Blind {
         key: &Key,
         ttl: Option<Duration>,
         by: Instant,
-    ) -> Result<Option<Bytes>, Error> {
+    ) -> Result<Option<Retrieved>, Error> {
         self.0.retrieve(key, ttl, by).await
     }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use dancer_session::{
-    Clock, Create, Enlistment, Error, Key, MemoryStore, Renew, Renewal, Replace, Store, Touch,
+    Clock, Create, Enlistment, Error, Key, MemoryStore, Renew, Renewal, Replace, Retrieved, Store,
+    Touch,
 };
 use tokio::task::yield_now;
 
@@ -45,7 +46,7 @@ impl Store for Hesitant {
         key: &Key,
         ttl: Option<Duration>,
         by: Instant,
-    ) -> Result<Option<Bytes>, Error> {
+    ) -> Result<Option<Retrieved>, Error> {
         hesitate!(self.retrieve(key, ttl, by))
     }
 
@@ -68,7 +69,7 @@ impl Store for Hesitant {
         key: &Key,
         read: &[u8],
         payload: &[u8],
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Replace, Error> {
         hesitate!(self.replace(key, read, payload, ttl, by))

@@ -22,7 +22,13 @@ fn read(text: &str) -> Read {
         entries: Codec::new(&Settings::default()).empty(),
     };
     let key = Key::bare(&id);
-    Read::new(id, key, Bytes::copy_from_slice(text.as_bytes()), document)
+    Read::new(
+        id,
+        key,
+        Bytes::copy_from_slice(text.as_bytes()),
+        document,
+        None,
+    )
 }
 
 fn at(seconds: u64) -> Moment {

@@ -12,6 +12,7 @@ use super::flush::apply;
 use crate::hand::Task;
 use crate::id::{Mark, SessionId};
 use crate::layout::{Content, Document};
+use crate::lifetime::Moment;
 use crate::owner::Owned;
 use crate::session::Read;
 use crate::store::{Renew, Renewal, Replace};
@@ -112,7 +113,8 @@ impl<'a> Attempt<'a> {
             owned: self.task.owned(base.document.owned.as_ref()),
             entries,
         };
-        let Some(ttl) = self.engine.limit(&document, engine.clock.now()) else {
+        let now = engine.clock.now();
+        let Some(ttl) = self.engine.limit(&document, now) else {
             return Ok(Answer::Gone);
         };
         if self.is_to_be_listed(&document) {
@@ -120,11 +122,14 @@ impl<'a> Attempt<'a> {
         }
         let Some(fresh) = self.fresh.clone() else {
             let payload = engine.codec.encode(&self.base.key, &document)?;
+            let is_kept = |extended: &Moment| engine.lifetime.is_kept(*extended, ttl, now);
+            let kept = self.base.extended.filter(is_kept);
             let read = self.tried.insert(Read::new(
                 self.base.id.clone(),
                 self.base.key.clone(),
                 payload,
                 document,
+                kept.or(Some(now)),
             ));
             let answer = self
                 .engine
@@ -132,7 +137,7 @@ impl<'a> Attempt<'a> {
                     &self.base.key,
                     &self.base.payload,
                     &read.payload,
-                    ttl,
+                    kept.is_none().then_some(ttl),
                     self.doubt.by,
                 )
                 .await?;
@@ -143,7 +148,7 @@ impl<'a> Attempt<'a> {
             });
         };
         // Apart, as it is large and seldom.
-        Box::pin(self.renew(fresh, document, ttl)).await
+        Box::pin(self.renew(fresh, document, ttl, now)).await
     }
 
     /// One try to store the session under another id.
@@ -152,11 +157,13 @@ impl<'a> Attempt<'a> {
         fresh: SessionId,
         document: Document,
         ttl: Duration,
+        now: Moment,
     ) -> Result<Answer, Error> {
         let engine = &self.engine.here;
         let new = self.engine.key(&fresh);
         let payload = engine.codec.encode(&new, &document)?;
-        let read = self.tried.insert(Read::new(fresh, new, payload, document));
+        let read = Read::new(fresh, new, payload, document, Some(now));
+        let read = self.tried.insert(read);
         let (stub, stub_ttl) = self.engine.stub(&self.base.key, self.mark);
         let renewal = Renewal {
             old: &self.base.key,
@@ -234,7 +241,7 @@ impl<'a> Attempt<'a> {
         let there = there.map_err(|error| self.unknown().because(error))?;
         match there.map(|(payload, _)| (self.engine.decode(&key, &payload), payload)) {
             Some((Ok(Content::Session(document)), payload)) if document.mark == self.mark => {
-                let read = Read::new(fresh.clone(), key, payload, document);
+                let read = Read::new(fresh.clone(), key, payload, document, None);
                 Ok(self.stored(Some(read)))
             }
             _ => Ok(None),
@@ -252,6 +259,7 @@ impl<'a> Attempt<'a> {
                     self.base.key.clone(),
                     payload,
                     document,
+                    None,
                 );
                 if own {
                     // A try whose reply was lost had been carried out after all.

@@ -39,7 +39,8 @@ impl New {
 impl SessionEngine {
     /// Stores a new session, under an id that nothing is stored under.
     pub(super) async fn store_new(&self, new: New, by: Instant) -> Result<Read, Error> {
-        let created = new.created.unwrap_or_else(|| self.here.clock.now());
+        let now = self.here.clock.now();
+        let created = new.created.unwrap_or(now);
         let mark = Mark::generate(&self.here.entropy)?;
         let document = Document {
             created,
@@ -59,7 +60,7 @@ impl SessionEngine {
             self.enlist(&key, &document, by).await?;
             if self.create_as(&key, &payload, &document, by).await? == Create::Created {
                 event::created(&id);
-                return Ok(Read::new(id, key, payload, document));
+                return Ok(Read::new(id, key, payload, document, Some(now)));
             }
             self.delist_later(&key, document.owned.as_deref());
             event::id_taken(&id);

@@ -30,7 +30,7 @@ impl SessionEngine {
         loop {
             // Only over a session: a stub of its own over that of a renew, found there after a lost
             // reply, would pass for the end of a session that lives on.
-            match self.replace(&key, &there, &stub, ttl, by).await {
+            match self.replace(&key, &there, &stub, Some(ttl), by).await {
                 Err(error) if error.is_no_room() => {
                     let ended = self.end_without_stub(&key, mark, by).await;
                     let ended = ended.map_err(|error| doubt.report(error))?;

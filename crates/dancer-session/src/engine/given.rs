@@ -50,7 +50,7 @@ impl SessionEngine {
         let key = self.key(&id);
         match self.decode(&key, &payload)? {
             Content::Session(document) => {
-                let read = Read::new(id, key, payload, document);
+                let read = Read::new(id, key, payload, document, None);
                 Ok(Session::stored(self, read))
             }
             Content::Stub(_) | Content::Foreign => Err(none()),

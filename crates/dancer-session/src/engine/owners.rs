@@ -133,7 +133,7 @@ impl SessionEngine {
         let (stub, ttl) = self.stub(&key, mark);
         let mut doubt = Doubt::until(by);
         loop {
-            match self.replace(&key, &there, &stub, ttl, by).await {
+            match self.replace(&key, &there, &stub, Some(ttl), by).await {
                 Err(error) => doubt.again(error).await?,
                 Ok(Replace::Gone) => return Ok(Ending::Before),
                 Ok(Replace::Replaced) => {

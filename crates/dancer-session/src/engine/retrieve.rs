@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use super::SessionEngine;
 use super::doubt::Doubt;
-use crate::cache::Reading;
 use crate::id::SessionId;
 use crate::layout::{Content, Document, Key};
 use crate::lifetime::Moment;
@@ -27,6 +26,7 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
     let key = engine.key(&id);
     let reading = engine.begin_reading(&key);
     let by = engine.deadline();
+    let asked = engine.here.clock.now();
     let Some((mut payload, left)) = engine.read_own(&key, by).await? else {
         event::unknown_id(&id);
         return Ok(None);
@@ -41,7 +41,7 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
             }
             Content::Stub(stub) => {
                 let end = engine.here.lifetime.of_stub(stub.ends, now);
-                if left.is_none_or(|left| end < left) {
+                if left.may_exceed(end) {
                     engine.touch_later(key, end);
                 }
                 if stub.ends <= now {
@@ -56,13 +56,18 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
                     event::legacy_id(&id);
                 }
                 if document.dated || !engine.here.lifetime.is_limited() {
-                    let read = Read::new(id, key, payload, document);
-                    return Ok(engine.admit(read, left, now, reading));
+                    let Some((due, left)) = engine.admit(&id, &key, &document, left, now) else {
+                        return Ok(None);
+                    };
+                    let extended = left.map(|left| asked.minus(due.saturating_sub(left)));
+                    let read = Read::new(id, key, payload, document, extended);
+                    engine.keep(reading, &read, now, due, left.unwrap_or(due));
+                    return Ok(Some(Session::stored(engine, read)));
                 }
                 // Apart, as it is large and seldom.
                 match Box::pin(engine.date(&key, &payload, document, by)).await? {
                     Dated::Read(payload, document) => {
-                        let read = Read::new(id, key, payload, document);
+                        let read = Read::new(id, key, payload, document, None);
                         return Ok(Some(Session::stored(engine, read)));
                     }
                     Dated::Changed(newer) => payload = newer,
@@ -78,6 +83,25 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
     }
 }
 
+/// What a key has left after it was read.
+enum Left {
+    Time(Duration),
+    /// Nobody has asked.
+    Unasked,
+    /// As much as before, because the store takes no changes just now.
+    Unextended,
+}
+
+impl Left {
+    fn may_exceed(&self, time: Duration) -> bool {
+        match self {
+            Left::Time(left) => time < *left,
+            Left::Unasked => true,
+            Left::Unextended => false,
+        }
+    }
+}
+
 /// What became of a session that had no time of creation.
 enum Dated {
     /// It has one now.
@@ -89,41 +113,40 @@ enum Dated {
 impl SessionEngine {
     /// Lets a session in whose key has so much `left`, unless its absolute limit has passed; and sees
     /// to it that the key lives as long as the session.
+    ///
+    /// Returns how long that is from a use on, and how long the key certainly lives now.
     fn admit(
         &self,
-        read: Read,
-        left: Option<Duration>,
+        id: &SessionId,
+        key: &Key,
+        document: &Document,
+        left: Left,
         now: Moment,
-        reading: Option<Reading>,
-    ) -> Option<Session> {
-        let Some(due) = self.limit(&read.document, now) else {
-            event::limit_passed(&read.id);
-            self.touch_later(read.key.clone(), Duration::ZERO);
+    ) -> Option<(Duration, Option<Duration>)> {
+        let Some(due) = self.limit(document, now) else {
+            event::limit_passed(id);
+            self.touch_later(key.clone(), Duration::ZERO);
             return None;
         };
         let interval = self.touch_interval();
-        let touch = match left {
-            None => true,
-            Some(left) => {
+        let (left, touch) = match left {
+            Left::Unasked => (None, true),
+            Left::Unextended => (None, false),
+            Left::Time(left) => {
                 let outlives = due + SECOND <= left;
-                outlives || (!interval.is_zero() && due >= left + interval)
+                let lags = !interval.is_zero() && due >= left + interval;
+                (Some(left), outlives || lags)
             }
         };
         if touch {
-            self.touch_later(read.key.clone(), due);
+            self.touch_later(key.clone(), due);
         }
-        let left = left.filter(|_| !touch).unwrap_or(due);
-        self.keep(reading, &read, now, due, left);
-        Some(Session::stored(self, read))
+        Some((due, left.filter(|_| !touch)))
     }
 
     /// Reads what is under a key. A payload of another key may be the answer to another request, from
     /// a server or a proxy that has lost count: what a new connection brings is believed.
-    async fn read_own(
-        &self,
-        key: &Key,
-        by: Instant,
-    ) -> Result<Option<(Bytes, Option<Duration>)>, Error> {
+    async fn read_own(&self, key: &Key, by: Instant) -> Result<Option<(Bytes, Left)>, Error> {
         let found = self.read(key, by).await?;
         let is_of_another = |(payload, _): &(Bytes, _)| self.here.codec.is_of_another(key, payload);
         if !found.as_ref().is_some_and(is_of_another) {
@@ -134,30 +157,31 @@ impl SessionEngine {
         self.read(key, by).await
     }
 
-    /// Reads what is under a key, and how long that has left; `None` if nobody has asked.
+    /// Reads what is under a key, and how long that has left.
     ///
     /// In the native layout and without an interval, the read itself extends it, before it is known
     /// what it reads. In the Dancer layout the key may be anybody's, and is only looked at.
-    async fn read(
-        &self,
-        key: &Key,
-        by: Instant,
-    ) -> Result<Option<(Bytes, Option<Duration>)>, Error> {
+    async fn read(&self, key: &Key, by: Instant) -> Result<Option<(Bytes, Left)>, Error> {
         let store = &self.here.store;
         let exact = self.touch_interval().is_zero();
         let found = match (self.here.codec.layout, exact) {
             (_, false) => {
                 let found = store.peek(key, by).await;
-                found.map(|found| found.map(|(payload, left)| (payload, Some(left))))
+                found.map(|found| found.map(|(payload, left)| (payload, Left::Time(left))))
             }
             (Layout::Native, true) => {
                 let ttl = self.here.lifetime.of_any();
                 let found = store.retrieve(key, Some(ttl), by).await;
-                found.map(|found| found.map(|payload| (payload, Some(ttl))))
+                found.map(|found| {
+                    found.map(|read| match read.extended {
+                        true => (read.payload, Left::Time(ttl)),
+                        false => (read.payload, Left::Unextended),
+                    })
+                })
             }
             (Layout::Dancer, true) => {
                 let found = store.retrieve(key, None, by).await;
-                found.map(|found| found.map(|payload| (payload, None)))
+                found.map(|found| found.map(|read| (read.payload, Left::Unasked)))
             }
         };
         match found {
@@ -182,7 +206,7 @@ impl SessionEngine {
         let ttl = self.here.lifetime.of_any();
         let mut doubt = Doubt::until(by);
         loop {
-            match self.replace(key, payload, &dated, ttl, by).await {
+            match self.replace(key, payload, &dated, Some(ttl), by).await {
                 // Asked again, a refusal brings what is there: our own work, if it was done.
                 Err(error) => doubt.again(error).await?,
                 Ok(Replace::Replaced) => return Ok(Dated::Read(dated, document)),

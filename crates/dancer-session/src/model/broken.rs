@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::faulty::Faulty;
-use crate::{Create, Enlistment, Error, Key, Renew, Renewal, Replace, Store, Touch};
+use super::world::EXPIRE;
+use crate::{Create, Enlistment, Error, Key, Renew, Renewal, Replace, Retrieved, Store, Touch};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -28,7 +29,7 @@ impl Store for Broken {
         key: &Key,
         ttl: Option<Duration>,
         by: Instant,
-    ) -> Result<Option<Bytes>, Error> {
+    ) -> Result<Option<Retrieved>, Error> {
         self.store.retrieve(key, ttl, by).await
     }
 
@@ -51,7 +52,7 @@ impl Store for Broken {
         key: &Key,
         read: &[u8],
         payload: &[u8],
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Replace, Error> {
         if self.fault == Fault::BlindSet {
@@ -62,6 +63,7 @@ impl Store for Broken {
         }
         match self.store.replace(key, read, payload, ttl, by).await? {
             Replace::Gone if self.fault == Fault::FlushCreates => {
+                let ttl = ttl.unwrap_or(Duration::from_secs(EXPIRE));
                 let _ = self.store.create(key, payload, ttl, by).await?;
                 Ok(Replace::Replaced)
             }
@@ -83,7 +85,11 @@ impl Store for Broken {
             ttl,
         } = renewal;
         // In the end all is as it should be, unless something comes in between.
-        match self.store.replace(old, read, stub, stub_ttl, by).await? {
+        match self
+            .store
+            .replace(old, read, stub, Some(stub_ttl), by)
+            .await?
+        {
             Replace::Replaced => {}
             Replace::Changed(there) => return Ok(Renew::Changed(there)),
             Replace::Gone => return Ok(Renew::Gone),

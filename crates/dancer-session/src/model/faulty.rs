@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::store::ErasedStore;
-use crate::{Create, Enlistment, Error, Key, Renew, Renewal, Replace, Store, Touch};
+use crate::{Create, Enlistment, Error, Key, Renew, Renewal, Replace, Retrieved, Store, Touch};
 
 /// What happens on the way to the store, from the next change on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,7 +73,7 @@ impl Store for Faulty {
         key: &Key,
         ttl: Option<Duration>,
         by: Instant,
-    ) -> Result<Option<Bytes>, Error> {
+    ) -> Result<Option<Retrieved>, Error> {
         self.is_there()?;
         self.store.retrieve(key, ttl, by).await
     }
@@ -98,7 +98,7 @@ impl Store for Faulty {
         key: &Key,
         read: &[u8],
         payload: &[u8],
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Replace, Error> {
         self.change(self.store.replace(key, read, payload, ttl, by))

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Create, Enlistment, Renew, Renewal, Replace, Store, Touch};
+use super::{Create, Enlistment, Renew, Renewal, Replace, Retrieved, Store, Touch};
 use crate::{Error, Key};
 
 type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -20,7 +20,7 @@ pub(crate) trait ErasedStore: Send + Sync {
         key: &'a Key,
         ttl: Option<Duration>,
         by: Instant,
-    ) -> Step<'a, Option<Bytes>>;
+    ) -> Step<'a, Option<Retrieved>>;
     fn peek<'a>(&'a self, key: &'a Key, by: Instant) -> Step<'a, Peeked>;
     fn create<'a>(
         &'a self,
@@ -34,7 +34,7 @@ pub(crate) trait ErasedStore: Send + Sync {
         key: &'a Key,
         read: &'a [u8],
         payload: &'a [u8],
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Step<'a, Replace>;
     fn renew<'a>(&'a self, renewal: Renewal<'a>, by: Instant) -> Step<'a, Renew>;
@@ -53,7 +53,7 @@ impl<S: Store> ErasedStore for S {
         key: &'a Key,
         ttl: Option<Duration>,
         by: Instant,
-    ) -> Step<'a, Option<Bytes>> {
+    ) -> Step<'a, Option<Retrieved>> {
         Box::pin(Store::retrieve(self, key, ttl, by))
     }
 
@@ -76,7 +76,7 @@ impl<S: Store> ErasedStore for S {
         key: &'a Key,
         read: &'a [u8],
         payload: &'a [u8],
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Step<'a, Replace> {
         Box::pin(Store::replace(self, key, read, payload, ttl, by))

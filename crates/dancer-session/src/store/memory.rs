@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Create, Enlistment, Renew, Renewal, Replace, Store, Touch};
+use super::{Create, Enlistment, Renew, Renewal, Replace, Retrieved, Store, Touch};
 use crate::lifetime::{Clock, Moment};
 use crate::sync::{Mutex, MutexGuard};
 use crate::{Error, Key};
@@ -116,13 +116,16 @@ impl Store for MemoryStore {
         key: &Key,
         ttl: Option<Duration>,
         _by: Instant,
-    ) -> Result<Option<Bytes>, Error> {
+    ) -> Result<Option<Retrieved>, Error> {
         let (mut kept, now) = self.now();
         Ok(kept.get(key, now).map(|payload| {
             if let Some(ttl) = ttl {
                 payload.ends = now.plus(ttl);
             }
-            payload.bytes.clone()
+            Retrieved {
+                payload: payload.bytes.clone(),
+                extended: ttl.is_some(),
+            }
         }))
     }
 
@@ -152,14 +155,15 @@ impl Store for MemoryStore {
         key: &Key,
         read: &[u8],
         payload: &[u8],
-        ttl: Duration,
+        ttl: Option<Duration>,
         _by: Instant,
     ) -> Result<Replace, Error> {
         let (mut kept, now) = self.now();
         match kept.get(key, now) {
             None => Ok(Replace::Gone),
             Some(there) if there.bytes != read => Ok(Replace::Changed(there.bytes.clone())),
-            Some(_) => {
+            Some(there) => {
+                let ttl = ttl.unwrap_or_else(|| now.until(there.ends));
                 kept.put(key, payload, ttl, now);
                 Ok(Replace::Replaced)
             }

@@ -34,7 +34,7 @@ pub(crate) use self::line::Threads;
 use self::link::Link;
 use self::script::Script;
 use self::tracking::Tracking;
-use super::{Create, Enlistment, Renew, Renewal, Replace, Store, Touch};
+use super::{Create, Enlistment, Renew, Renewal, Replace, Retrieved, Store, Touch};
 use crate::cache::Cache;
 use crate::{Error, Key, Settings, reports};
 
@@ -212,11 +212,15 @@ impl RedisStore {
         key: &Key,
         read: &[u8],
         payload: &[u8],
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Option<Replace>, Error> {
         let command = Command::new("SET", key).key(key).payload(payload);
-        let command = command.arg("IFEQ").payload(read).expiring_in(ttl);
+        let command = command.arg("IFEQ").payload(read);
+        let command = match ttl {
+            Some(ttl) => command.expiring_in(ttl),
+            None => command.arg("KEEPTTL"),
+        };
         match self.link.send(&command, by).await {
             Err(fault) if fault.is_syntax() => return Ok(None),
             Err(fault) => return Err(self.error(&command, &fault)),
@@ -254,24 +258,30 @@ impl Store for RedisStore {
         key: &Key,
         ttl: Option<Duration>,
         by: Instant,
-    ) -> Result<Option<Bytes>, Error> {
+    ) -> Result<Option<Retrieved>, Error> {
         let get = || Command::new("GET", key).key(key);
-        let Some(ttl) = ttl else {
-            let get = get();
-            return self.payload(&get, self.read(&get, by).await?);
-        };
-        let command = Command::new("GETEX", key).key(key);
-        let command = command.expiring_in(ttl).or_gentler();
-        match self.ask(&command, by).await {
-            // It can't be extended; that is no reason not to read it.
-            Err(fault) if fault.row().still != Still::Nothing => {
-                self.link.reading_goes_on(&fault);
+        let (payload, extended) = match ttl {
+            None => {
                 let get = get();
-                self.payload(&get, Box::pin(self.read(&get, by)).await?)
+                (self.payload(&get, self.read(&get, by).await?)?, false)
             }
-            Err(fault) => Err(self.unread(&command, &fault)),
-            Ok(value) => self.payload(&command, value),
-        }
+            Some(ttl) => {
+                let command = Command::new("GETEX", key).key(key);
+                let command = command.expiring_in(ttl).or_gentler();
+                match self.ask(&command, by).await {
+                    // It can't be extended; that is no reason not to read it.
+                    Err(fault) if fault.row().still != Still::Nothing => {
+                        self.link.reading_goes_on(&fault);
+                        let get = get();
+                        let value = Box::pin(self.read(&get, by)).await?;
+                        (self.payload(&get, value)?, false)
+                    }
+                    Err(fault) => return Err(self.unread(&command, &fault)),
+                    Ok(value) => (self.payload(&command, value)?, true),
+                }
+            }
+        };
+        Ok(payload.map(|payload| Retrieved { payload, extended }))
     }
 
     async fn peek(&self, key: &Key, by: Instant) -> Result<Option<(Bytes, Duration)>, Error> {
@@ -316,7 +326,7 @@ impl Store for RedisStore {
         key: &Key,
         read: &[u8],
         payload: &[u8],
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Replace, Error> {
         if self.link.has_conditional_set() {
@@ -328,7 +338,11 @@ impl Store for RedisStore {
         }
         let keys = [key];
         let reply = self.run(&self.flush, &keys, by, |command| {
-            command.payload(read).payload(payload).milliseconds(ttl)
+            let command = command.payload(read).payload(payload);
+            match ttl {
+                Some(ttl) => command.milliseconds(ttl),
+                None => command,
+            }
         });
         match reply.await? {
             Value::Int(1) => Ok(Replace::Replaced),
@@ -477,7 +491,7 @@ mod tests {
             ("create", size_of_val(&store.create(&key, b"", ttl, by))),
             (
                 "replace",
-                size_of_val(&store.replace(&key, b"", b"", ttl, by)),
+                size_of_val(&store.replace(&key, b"", b"", Some(ttl), by)),
             ),
             ("touch", size_of_val(&store.touch(&key, ttl, by))),
         ] {

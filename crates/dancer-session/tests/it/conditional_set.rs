@@ -12,18 +12,18 @@ use crate::bench::{get, id};
 
 const AS_REDIS_8_4: &str = "\
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
-return redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])";
+return redis.call('SET', KEYS[1], ARGV[2], unpack(ARGV, 3))";
 
 /// What a newer server does with a command; of two versions of the protocol it speaks the older one.
 fn newer(command: &[String]) -> Say {
     let words: Vec<&str> = command.iter().map(String::as_str).collect();
     match words[..] {
         ["HELLO"] => Say::Line("*4\r\n+server\r\n+redis\r\n+version\r\n+8.4.0".into()),
-        ["SET", key, payload, "IFEQ", read, "PX", ttl] => Say::Instead(
-            ["EVAL", AS_REDIS_8_4, "1", key, read, payload, ttl]
-                .map(str::to_owned)
-                .into(),
-        ),
+        ["SET", key, payload, "IFEQ", read, ref time @ ..] => {
+            let mut instead = vec!["EVAL", AS_REDIS_8_4, "1", key, read, payload];
+            instead.extend(time);
+            Say::Instead(instead.into_iter().map(str::to_owned).collect())
+        }
         _ => Say::Pass,
     }
 }

@@ -25,6 +25,7 @@ mod owner_races;
 mod races;
 mod read_only;
 mod rights;
+mod same_use;
 mod secrets;
 mod settings;
 mod stepwise;

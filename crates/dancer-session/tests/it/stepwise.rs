@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use dancer_session::{Create, Enlistment, Error, Key, Renew, Renewal, Replace, Store, Touch};
+use dancer_session::{
+    Create, Enlistment, Error, Key, Renew, Renewal, Replace, Retrieved, Store, Touch,
+};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -131,7 +133,7 @@ impl<S: Store> Store for Stepwise<S> {
         key: &Key,
         ttl: Option<Duration>,
         by: Instant,
-    ) -> Result<Option<Bytes>, Error> {
+    ) -> Result<Option<Retrieved>, Error> {
         self.step(self.store.retrieve(key, ttl, by)).await
     }
 
@@ -154,7 +156,7 @@ impl<S: Store> Store for Stepwise<S> {
         key: &Key,
         read: &[u8],
         payload: &[u8],
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Replace, Error> {
         self.step(self.store.replace(key, read, payload, ttl, by))

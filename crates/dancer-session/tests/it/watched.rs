@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dancer_session::{
-    Clock, Create, Enlistment, Error, Key, MemoryStore, Renew, Renewal, Replace, Store, Touch,
+    Clock, Create, Enlistment, Error, Key, MemoryStore, Renew, Renewal, Replace, Retrieved, Store,
+    Touch,
 };
 
 /// Forwards to a [`MemoryStore`], counts the steps and remembers the keys.
@@ -97,7 +98,7 @@ impl Store for Watched {
         key: &Key,
         ttl: Option<Duration>,
         by: Instant,
-    ) -> Result<Option<bytes::Bytes>, Error> {
+    ) -> Result<Option<Retrieved>, Error> {
         self.step(&[key]).retrieve(key, ttl, by).await
     }
 
@@ -124,11 +125,13 @@ impl Store for Watched {
         key: &Key,
         read: &[u8],
         payload: &[u8],
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Replace, Error> {
         let faster = self.0.faster.lock().unwrap().take();
         if let Some(faster) = faster {
+            let left = self.0.store.peek(key, by).await?.map(|(_, left)| left);
+            let ttl = ttl.or(left).expect("there is something to replace");
             self.put(key.as_str(), &faster, ttl).await;
         }
         self.step(&[key]).replace(key, read, payload, ttl, by).await

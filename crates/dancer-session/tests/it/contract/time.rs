@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use dancer_session::{Flushed, Settings};
+use dancer_session::{Flushed, Layout, Settings};
 
 use crate::bench::{Bench, Kind, SECOND, Stored, get, id};
 
 for_every_store! {
     r14_every_key_has_an_expiry
     r15_the_idle_limit_is_exact_and_every_use_extends
+    r15_a_flush_extends_unless_a_use_has_just_done_so
+    r15_flushes_one_after_the_other_extend
     r15_for_real_with_two_seconds
     r15_for_real_at_the_limit
     r16_for_real_with_two_seconds
@@ -73,6 +75,56 @@ async fn r15_the_idle_limit_is_exact_and_every_use_extends(kind: Kind) {
     let _ = bench.again(&session).await;
     bench.pass(60 * SECOND).await;
     assert!(bench.find(&session).await.is_none());
+}
+
+/// A flush within 50 ms of its retrieve, or within a thousandth of the idle limit, is the same use: what
+/// that moves an end by, nobody notices. In the Dancer layout a retrieve is not known to have extended.
+async fn r15_a_flush_extends_unless_a_use_has_just_done_so(kind: Kind) {
+    let ms = Duration::from_millis;
+    for (expire, pause, extends) in [
+        (900, ms(50), false),
+        (900, ms(51), true),
+        (900, ms(20_000), true),
+        (10, ms(10), false),
+        (10, ms(11), true),
+    ] {
+        let bench = Bench::with(kind, limits(expire, None)).await;
+        let extends = extends || kind.layout() == Layout::Dancer;
+        let session = bench.session(&[("a", 1)]).await;
+        bench.pass(SECOND).await;
+        let session = bench.again(&session).await;
+        bench.pass(pause).await;
+        session.set("a", 2).unwrap();
+        assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+        let left = left(&bench.only().await);
+        let (all, what) = (
+            Duration::from_secs(expire),
+            format!("{expire} {pause:?}: {left:?}"),
+        );
+        match (kind.is_redis(), extends) {
+            (false, true) => assert_eq!(left, all, "{what}"),
+            (false, false) => assert_eq!(left, all - pause, "{what}"),
+            // Here time also goes by of its own accord.
+            (true, true) => assert!(left > all - pause.max(SECOND), "{what}"),
+            (true, false) => assert!(left <= all - pause, "{what}"),
+        }
+    }
+}
+
+/// However near to each other: what one leaves where it is, the next does not take for extended.
+async fn r15_flushes_one_after_the_other_extend(kind: Kind) {
+    let bench = Bench::with(kind, limits(900, None)).await;
+    let session = bench.session(&[("a", 1)]).await;
+    let step = Duration::from_millis(30);
+    for n in 0..10 {
+        bench.pass(step).await;
+        session.set("a", n).unwrap();
+        assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+        let left = left(&bench.only().await);
+        // By itself the test takes no time in memory.
+        let least = 900 * SECOND - if kind.is_redis() { SECOND } else { step };
+        assert!(left >= least, "{n}: {left:?}");
+    }
 }
 
 async fn r15_for_real_with_two_seconds(kind: Kind) {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dancer_session::{
-    Create, Enlistment, Error, Key, RedisStore, Renew, Renewal, Replace, SessionEngine, Settings,
-    Store, Touch,
+    Create, Enlistment, Error, Key, RedisStore, Renew, Renewal, Replace, Retrieved, SessionEngine,
+    Settings, Store, Touch,
 };
 use redis::aio::MultiplexedConnection;
 use testbench::{Fault, Proxy, RedisServer};
@@ -45,10 +45,13 @@ struct Broken {
 
 impl Broken {
     /// Stores a payload over whatever there is.
-    async fn set(&self, key: &Key, payload: &[u8], ttl: Duration) {
+    async fn set(&self, key: &Key, payload: &[u8], ttl: Option<Duration>) {
         let mut set = redis::cmd("SET");
         set.arg(key.as_str()).arg(payload);
-        set.arg("PX").arg(ttl.as_millis() as u64);
+        match ttl {
+            Some(ttl) => set.arg("PX").arg(ttl.as_millis() as u64),
+            None => set.arg("KEEPTTL"),
+        };
         let mut direct = self.direct.clone();
         let () = set.query_async(&mut direct).await.unwrap();
     }
@@ -77,11 +80,14 @@ impl Store for Broken {
         key: &Key,
         ttl: Option<Duration>,
         by: Instant,
-    ) -> Result<Option<Bytes>, Error> {
+    ) -> Result<Option<Retrieved>, Error> {
         let found = self.store.retrieve(key, ttl, by).await?;
-        Ok(found.map(|payload| match self.wrong {
-            Wrong::Crossing => self.cross(key, payload),
-            _ => payload,
+        Ok(found.map(|read| match self.wrong {
+            Wrong::Crossing => Retrieved {
+                payload: self.cross(key, read.payload),
+                ..read
+            },
+            _ => read,
         }))
     }
 
@@ -109,7 +115,7 @@ impl Store for Broken {
         key: &Key,
         read: &[u8],
         payload: &[u8],
-        ttl: Duration,
+        ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Replace, Error> {
         if self.wrong == Wrong::BlindSet {

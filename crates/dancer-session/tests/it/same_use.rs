@@ -1,0 +1,162 @@
+//! A flush that belongs to the same use of a session as its retrieve leaves the end of the key to that: the
+//! script is called without a time to live, which costs the server a fifth less.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dancer_session::{Flushed, Session, SessionEngine, Settings};
+use testbench::{RedisServer, Say, Substitute};
+
+use crate::bench::{SECOND, get, id};
+
+/// An engine, and the times to live that its flushes have sent.
+struct Bench {
+    engine: SessionEngine,
+    /// The same sessions, past the substitute.
+    beside: SessionEngine,
+    substitute: Substitute,
+    sent: Arc<Mutex<Vec<Option<String>>>>,
+    _server: RedisServer,
+}
+
+impl Bench {
+    async fn with(settings: Settings) -> Self {
+        let server = RedisServer::start();
+        let substitute = Substitute::of(&server).await;
+        let sent = Arc::default();
+        let bench = Self {
+            engine: SessionEngine::init(Settings {
+                server: Some(substitute.url()),
+                timeout: 10 * SECOND,
+                ..settings.clone()
+            })
+            .await
+            .unwrap(),
+            beside: SessionEngine::init(Settings {
+                sock: Some(server.sock().to_owned()),
+                ..settings
+            })
+            .await
+            .unwrap(),
+            substitute,
+            sent,
+            _server: server,
+        };
+        bench.refuse("nothing");
+        bench
+    }
+
+    /// Has the server refuse a command; the others it carries out.
+    fn refuse(&self, name: &'static str) {
+        let sent = Arc::clone(&self.sent);
+        self.substitute.rule(move |command| {
+            if command[0] == "EVALSHA" {
+                // The hash, the number of keys, the key, what was read, what is new.
+                sent.lock().unwrap().push(command.get(6).cloned());
+            }
+            match command[0] == name {
+                true => Say::Line("-NOPERM not you".into()),
+                false => Say::Pass,
+            }
+        });
+    }
+
+    async fn session(&self) -> Session {
+        let session = self.beside.create().await.unwrap();
+        self.engine.retrieve(&id(&session)).await.unwrap().unwrap()
+    }
+
+    /// The times to live that a flush of this session sends, of each of its tries.
+    async fn flush(&self, session: &Session) -> Vec<Option<String>> {
+        // Also one that had to be told what the script is.
+        self.sent.lock().unwrap().clear();
+        session
+            .update("n", |n: Option<u64>| n.unwrap_or(0) + 1)
+            .unwrap();
+        assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+        self.sent.lock().unwrap().clone()
+    }
+}
+
+/// Flushes of one use, on a machine that may be slow: as many as it takes to see one that was fast enough.
+async fn soon(bench: &Bench, session: impl AsyncFn() -> Session) {
+    for _ in 0..20 {
+        if bench.flush(&session().await).await == [None] {
+            return;
+        }
+    }
+    panic!("no flush of twenty was sent without a time to live");
+}
+
+#[tokio::test]
+async fn r15_no_time_goes_along_when_a_use_has_just_extended() {
+    let bench = Bench::with(Settings::default()).await;
+    soon(&bench, async || bench.session().await).await;
+    // Nor after the session was made, or flushed.
+    soon(&bench, async || bench.engine.create().await.unwrap()).await;
+    let session = bench.session().await;
+    tokio::time::sleep(Duration::from_millis(51)).await;
+    assert_eq!(bench.flush(&session).await, [Some("900000".into())]);
+    soon(&bench, async || session.clone()).await;
+}
+
+#[tokio::test]
+async fn r15_also_where_reads_extend_rarely() {
+    let bench = Bench::with(Settings {
+        touch_interval: 60 * SECOND,
+        ..Settings::default()
+    })
+    .await;
+    soon(&bench, async || bench.session().await).await;
+    let session = bench.session().await;
+    tokio::time::sleep(Duration::from_millis(51)).await;
+    let session = bench.engine.retrieve(&id(&session)).await.unwrap().unwrap();
+    // That read has extended nothing.
+    assert_eq!(bench.flush(&session).await, [Some("900000".into())]);
+}
+
+/// A server that lets sessions be read, but not extended.
+#[tokio::test]
+async fn r15_a_flush_extends_what_its_retrieve_could_not() {
+    let bench = Bench::with(Settings::default()).await;
+    bench.refuse("GETEX");
+    for _ in 0..3 {
+        let session = bench.session().await;
+        assert_eq!(bench.flush(&session).await, [Some("900000".into())]);
+    }
+}
+
+/// How long the key has that another writer has left, nobody here knows.
+#[tokio::test]
+async fn r15_a_flush_extends_what_another_writer_has_stored() {
+    let bench = Bench::with(Settings::default()).await;
+    for _ in 0..3 {
+        let session = bench.session().await;
+        let other = bench.beside.retrieve(&id(&session)).await.unwrap().unwrap();
+        other.set("theirs", 1).unwrap();
+        assert_eq!(other.flush().await.unwrap(), Flushed::Stored);
+        let sent = bench.flush(&session).await;
+        assert_eq!(sent.len(), 2, "{sent:?}");
+        assert_eq!(sent[1], Some("900000".into()));
+        assert_eq!(get(&session, "theirs"), Some(1));
+    }
+}
+
+/// Under an absolute limit that is near, a key has to end with that.
+#[tokio::test]
+async fn r16_near_the_absolute_limit_the_time_goes_along() {
+    let bench = Bench::with(Settings {
+        expire: 900 * SECOND,
+        lifetime: Some(900 * SECOND),
+        ..Settings::default()
+    })
+    .await;
+    for _ in 0..3 {
+        let session = bench.session().await;
+        let sent = bench.flush(&session).await;
+        let [Some(ttl)] = &sent[..] else {
+            panic!("{sent:?}");
+        };
+        assert!(ttl.parse::<u64>().unwrap() < 900_000, "{ttl}");
+    }
+}
