@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::SessionEngine;
 use super::doubt::Doubt;
 use crate::id::SessionId;
-use crate::layout::{Content, Document, Key};
+use crate::layout::{Content, Document, Key, Stub};
 use crate::lifetime::Moment;
 use crate::session::{Read, Session};
 use crate::store::Replace;
@@ -39,18 +39,7 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
                 event::foreign_key(&id);
                 return Ok(None);
             }
-            Content::Stub(stub) => {
-                let end = engine.here.lifetime.of_stub(stub.ends, now);
-                if left.may_exceed(end) {
-                    engine.touch_later(key, end);
-                }
-                if stub.ends <= now {
-                    event::unknown_id(&id);
-                    return Ok(None);
-                }
-                event::ended_id(&id);
-                return Ok(Some(Session::ended(engine, id)));
-            }
+            Content::Stub(stub) => return Ok(engine.meet(stub, id, key, left, now)),
             Content::Session(document) => {
                 if !id.is_own(layout) {
                     event::legacy_id(&id);
@@ -84,6 +73,7 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
 }
 
 /// What a key has left after it was read.
+#[derive(Clone, Copy)]
 enum Left {
     Time(Duration),
     /// Nobody has asked.
@@ -93,9 +83,9 @@ enum Left {
 }
 
 impl Left {
-    fn may_exceed(&self, time: Duration) -> bool {
+    fn may_exceed(self, time: Duration) -> bool {
         match self {
-            Left::Time(left) => time < *left,
+            Left::Time(left) => time < left,
             Left::Unasked => true,
             Left::Unextended => false,
         }
@@ -111,6 +101,27 @@ enum Dated {
 }
 
 impl SessionEngine {
+    /// What a stub means to who presents the id; sees to it that its key does not live as long as a session.
+    fn meet(
+        &self,
+        stub: Stub,
+        id: SessionId,
+        key: Key,
+        left: Left,
+        now: Moment,
+    ) -> Option<Session> {
+        let end = self.here.lifetime.of_stub(stub.ends, now);
+        if left.may_exceed(end) {
+            self.touch_later(key, end);
+        }
+        if stub.ends <= now {
+            event::unknown_id(&id);
+            return None;
+        }
+        event::ended_id(&id);
+        Some(Session::ended(self, id))
+    }
+
     /// Lets a session in whose key has so much `left`, unless its absolute limit has passed; and sees
     /// to it that the key lives as long as the session.
     ///
