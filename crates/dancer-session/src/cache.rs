@@ -5,11 +5,16 @@
 //! reply and such a word about it may be handled in either order, by two tasks. So what was read comes
 //! in only if no word about its key was handled since the read was sent; this file keeps the reads that
 //! are under way for that.
+//!
+//! To keep a session takes a command more than to read it, and a word when it changes. Where that was in
+//! vain, because this process has changed it itself, or another one before it was asked for again, the
+//! next read of it is not kept. So a session that is changed by each request costs what it does without
+//! a cache.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quick_cache::sync::Cache as Entries;
@@ -19,10 +24,17 @@ use crate::session::Read;
 
 /// What was read, by the names of keys.
 pub(crate) struct Cache {
-    entries: Entries<Box<str>, Read>,
+    entries: Entries<Box<str>, Entry>,
     /// The reads that are under way; in parts, so that they need not wait for each other.
     reads: Box<[Mutex<Reads>]>,
     hasher: RandomState,
+}
+
+#[derive(Clone)]
+enum Entry {
+    Kept(Read),
+    /// The next read is not to be kept.
+    InVain,
 }
 
 /// How long what was read may be used from here.
@@ -32,6 +44,8 @@ pub(crate) struct Kept {
     ends: AtomicU64,
     /// When its key was touched last.
     touched: AtomicU64,
+    /// Whether it was asked for since it came in.
+    used: AtomicBool,
 }
 
 #[derive(Default)]
@@ -69,32 +83,61 @@ impl Cache {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Read> {
-        self.entries.get(key)
+        let Entry::Kept(read) = self.entries.get(key)? else {
+            return None;
+        };
+        // Most find it set, and leave the cache line to others.
+        if !read.kept.used.load(Ordering::Relaxed) {
+            read.kept.used.store(true, Ordering::Relaxed);
+        }
+        Some(read)
     }
 
-    /// To be called before a read is sent.
-    pub(crate) fn begin(self: &Arc<Self>, key: &str) -> Reading {
+    /// To be called before a read is sent. `None`: what it brings is not to be kept.
+    pub(crate) fn begin(self: &Arc<Self>, key: &str) -> Option<Reading> {
         let mut reads = self.reads(key);
+        if let Some(Entry::InVain) = self.entries.peek(key) {
+            self.entries.remove(key);
+            return None;
+        }
         let began = reads.words;
         reads.under_way.entry(key.into()).or_default().reads += 1;
         drop(reads);
-        Reading {
+        Some(Reading {
             cache: Arc::clone(self),
             key: key.into(),
             began,
-        }
+        })
     }
 
     /// The key has changed, or may have: what is here is worth nothing, nor what is being read.
     pub(crate) fn forget(&self, key: &str) {
+        let _reads = self.heard(key);
+        // Under the lock, so that nothing comes in between.
+        match self.entries.peek(key) {
+            Some(Entry::Kept(read)) if !read.kept.used.load(Ordering::Relaxed) => {
+                self.entries.insert(key.into(), Entry::InVain);
+            }
+            Some(Entry::Kept(_)) => drop(self.entries.remove(key)),
+            Some(Entry::InVain) | None => {}
+        }
+    }
+
+    /// This process itself changes the key, or has done so.
+    pub(crate) fn forget_own(&self, key: &str) {
+        let _reads = self.heard(key);
+        self.entries.insert(key.into(), Entry::InVain);
+    }
+
+    /// A word about this key: what is being read is worth nothing.
+    fn heard(&self, key: &str) -> MutexGuard<'_, Reads> {
         let mut reads = self.reads(key);
         reads.words += 1;
         let word = reads.words;
         if let Some(under_way) = reads.under_way.get_mut(key) {
             under_way.word = word;
         }
-        // Under the lock, so that nothing comes in between.
-        self.entries.remove(key);
+        reads
     }
 
     /// All keys may have.
@@ -130,10 +173,13 @@ impl Reading {
             let Kept {
                 ends: until,
                 touched,
+                used,
             } = &read.kept;
             until.store(ends.milliseconds(), Ordering::Relaxed);
             touched.store(now.milliseconds(), Ordering::Relaxed);
-            self.cache.entries.insert(self.key.clone(), read.clone());
+            used.store(false, Ordering::Relaxed);
+            let entry = Entry::Kept(read.clone());
+            self.cache.entries.insert(self.key.clone(), entry);
         }
         fits
     }

@@ -42,7 +42,7 @@ fn kept(cache: &Arc<Cache>, key: &str) -> Option<Bytes> {
 #[test]
 fn what_was_read_is_kept_until_a_word_comes() {
     let cache = Cache::new(10);
-    assert!(cache.begin("a").take_in(&read("1"), at(0), at(10)));
+    assert!(cache.begin("a").unwrap().take_in(&read("1"), at(0), at(10)));
     assert_eq!(kept(&cache, "a").as_deref(), Some(&b"1"[..]));
     cache.forget("b");
     assert!(kept(&cache, "a").is_some());
@@ -54,22 +54,27 @@ fn what_was_read_is_kept_until_a_word_comes() {
 #[test]
 fn what_was_read_before_a_word_does_not_come_in_after_it() {
     let cache = Cache::new(10);
-    let (early, other) = (cache.begin("a"), cache.begin("b"));
+    let (early, other) = (cache.begin("a").unwrap(), cache.begin("b").unwrap());
     cache.forget("a");
     assert!(!early.take_in(&read("old"), at(0), at(10)));
     assert!(kept(&cache, "a").is_none());
     assert!(other.take_in(&read("b"), at(0), at(10)));
     // One that was begun after the word.
-    assert!(cache.begin("a").take_in(&read("new"), at(0), at(10)));
+    assert!(
+        cache
+            .begin("a")
+            .unwrap()
+            .take_in(&read("new"), at(0), at(10))
+    );
     assert_eq!(kept(&cache, "a").as_deref(), Some(&b"new"[..]));
 }
 
 #[test]
 fn of_two_reads_each_has_its_own_words() {
     let cache = Cache::new(10);
-    let early = cache.begin("a");
+    let early = cache.begin("a").unwrap();
     cache.forget("a");
-    let late = cache.begin("a");
+    let late = cache.begin("a").unwrap();
     assert!(!early.take_in(&read("old"), at(0), at(10)));
     assert!(late.take_in(&read("new"), at(0), at(10)));
     assert_eq!(kept(&cache, "a").as_deref(), Some(&b"new"[..]));
@@ -78,8 +83,10 @@ fn of_two_reads_each_has_its_own_words() {
 #[test]
 fn all_are_forgotten_and_all_reads_with_them() {
     let cache = Cache::new(100);
-    let readings: Vec<_> = (0..50).map(|n| cache.begin(&n.to_string())).collect();
-    assert!(cache.begin("a").take_in(&read("1"), at(0), at(10)));
+    let readings: Vec<_> = (0..50)
+        .map(|n| cache.begin(&n.to_string()).unwrap())
+        .collect();
+    assert!(cache.begin("a").unwrap().take_in(&read("1"), at(0), at(10)));
     cache.forget_all();
     assert!(kept(&cache, "a").is_none());
     for reading in readings {
@@ -90,10 +97,46 @@ fn all_are_forgotten_and_all_reads_with_them() {
 #[test]
 fn a_read_that_comes_to_nothing_leaves_nothing() {
     let cache = Cache::new(10);
-    drop((cache.begin("a"), cache.begin("a"), cache.begin("b")));
+    drop((
+        cache.begin("a").unwrap(),
+        cache.begin("a").unwrap(),
+        cache.begin("b").unwrap(),
+    ));
     for reads in &cache.reads {
         assert!(reads.lock().unwrap().under_way.is_empty());
     }
+}
+
+/// What the read before brought was not asked for again until it changed: it cost more than it spared.
+#[test]
+fn what_was_kept_in_vain_is_not_kept_the_next_time() {
+    let cache = Cache::new(10);
+    let keep = |cache: &Arc<Cache>| match cache.begin("a") {
+        Some(reading) => reading.take_in(&read("1"), at(0), at(10)),
+        None => false,
+    };
+    for _ in 0..3 {
+        // Another process changes it before anybody asks again.
+        assert!(keep(&cache));
+        cache.forget("a");
+        assert!(!keep(&cache));
+        // And after somebody has.
+        assert!(keep(&cache));
+        assert!(kept(&cache, "a").is_some());
+        cache.forget("a");
+        assert!(keep(&cache));
+        // This process itself; the server's word of that comes later.
+        assert!(kept(&cache, "a").is_some());
+        cache.forget_own("a");
+        cache.forget("a");
+        assert!(kept(&cache, "a").is_none());
+        assert!(!keep(&cache));
+    }
+    // With a read that was sent before the change.
+    let reading = cache.begin("a").unwrap();
+    cache.forget_own("a");
+    assert!(!reading.take_in(&read("old"), at(0), at(10)));
+    assert!(cache.begin("a").is_none());
 }
 
 #[test]
@@ -102,6 +145,7 @@ fn there_is_room_for_so_many() {
     for n in 0..1000 {
         cache
             .begin(&n.to_string())
+            .unwrap()
             .take_in(&read("1"), at(0), at(10));
     }
     assert!(cache.entries.len() <= 100, "{cache:?}");
@@ -110,7 +154,10 @@ fn there_is_room_for_so_many() {
 #[test]
 fn one_use_in_an_interval_touches_and_lengthens() {
     let cache = Cache::new(10);
-    cache.begin("a").take_in(&read("1"), at(100), at(200));
+    cache
+        .begin("a")
+        .unwrap()
+        .take_in(&read("1"), at(100), at(200));
     let read = cache.get("a").unwrap();
     assert!(read.kept.is_alive(at(199)) && !read.kept.is_alive(at(200)));
     let minute = Duration::from_secs(60).as_millis() as u64;

@@ -23,7 +23,7 @@ impl SessionEngine {
             cache.forget(key.as_str());
             return None;
         };
-        let interval = self.touch_interval().as_millis();
+        let interval = self.touch_interval(true).as_millis();
         let interval = u64::try_from(interval).unwrap_or(u64::MAX);
         if read.kept.is_to_be_touched(now, interval, now.plus(due)) {
             self.touch_later(key, due);
@@ -31,19 +31,19 @@ impl SessionEngine {
         Some(Session::stored(self, read))
     }
 
-    /// How much idle time may go by before a key is touched: with a cache that would be written to the
-    /// server at each use, and make every other process forget the session.
-    pub(super) fn touch_interval(&self) -> Duration {
+    /// How much idle time may go by before a key is touched: for what is `kept` that would be written to
+    /// the server at each use, and make every other process forget the session.
+    pub(super) fn touch_interval(&self, kept: bool) -> Duration {
         let settings = &self.here.settings;
-        match self.here.cache {
-            Some(_) => settings.touch_interval.max(settings.expire / 10),
-            None => settings.touch_interval,
+        match kept {
+            true => settings.touch_interval.max(settings.expire / 10),
+            false => settings.touch_interval,
         }
     }
 
     /// To be called before a key is read. `None`: what is read is not to be kept.
     pub(super) fn begin_reading(&self, key: &Key) -> Option<Reading> {
-        Some(self.cache()?.begin(key.as_str()))
+        self.cache()?.begin(key.as_str())
     }
 
     /// Keeps what was read of a session that is `due` to live so long after a use, and whose key had
@@ -68,7 +68,7 @@ impl SessionEngine {
     /// have its word yet.
     pub(super) fn forgetting(&self, key: &Key) -> Option<Forgetting> {
         let cache = self.here.cache.as_ref()?;
-        cache.forget(key.as_str());
+        cache.forget_own(key.as_str());
         Some(Forgetting {
             cache: Arc::clone(cache),
             key: key.as_str().into(),
@@ -90,6 +90,6 @@ pub(super) struct Forgetting {
 
 impl Drop for Forgetting {
     fn drop(&mut self) {
-        self.cache.forget(&self.key);
+        self.cache.forget_own(&self.key);
     }
 }

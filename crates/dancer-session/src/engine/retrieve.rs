@@ -27,7 +27,8 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
     let reading = engine.begin_reading(&key);
     let by = engine.deadline();
     let asked = engine.here.clock.now();
-    let Some((mut payload, left)) = engine.read_own(&key, by).await? else {
+    let interval = engine.touch_interval(reading.is_some());
+    let Some((mut payload, left)) = engine.read_own(&key, interval, by).await? else {
         event::unknown_id(&id);
         return Ok(None);
     };
@@ -45,7 +46,9 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
                     event::legacy_id(&id);
                 }
                 if document.dated || !engine.here.lifetime.is_limited() {
-                    let Some((due, left)) = engine.admit(&id, &key, &document, left, now) else {
+                    let Some((due, left)) =
+                        engine.admit(&id, &key, &document, (left, interval), now)
+                    else {
                         return Ok(None);
                     };
                     let extended = left.map(|left| asked.minus(due.saturating_sub(left)));
@@ -131,7 +134,7 @@ impl SessionEngine {
         id: &SessionId,
         key: &Key,
         document: &Document,
-        left: Left,
+        (left, interval): (Left, Duration),
         now: Moment,
     ) -> Option<(Duration, Option<Duration>)> {
         let Some(due) = self.limit(document, now) else {
@@ -139,7 +142,6 @@ impl SessionEngine {
             self.touch_later(key.clone(), Duration::ZERO);
             return None;
         };
-        let interval = self.touch_interval();
         let (left, touch) = match left {
             Left::Unasked => (None, true),
             Left::Unextended => (None, false),
@@ -157,24 +159,34 @@ impl SessionEngine {
 
     /// Reads what is under a key. A payload of another key may be the answer to another request, from
     /// a server or a proxy that has lost count: what a new connection brings is believed.
-    async fn read_own(&self, key: &Key, by: Instant) -> Result<Option<(Bytes, Left)>, Error> {
-        let found = self.read(key, by).await?;
+    async fn read_own(
+        &self,
+        key: &Key,
+        interval: Duration,
+        by: Instant,
+    ) -> Result<Option<(Bytes, Left)>, Error> {
+        let found = self.read(key, interval, by).await?;
         let is_of_another = |(payload, _): &(Bytes, _)| self.here.codec.is_of_another(key, payload);
         if !found.as_ref().is_some_and(is_of_another) {
             return Ok(found);
         }
         event::payload_of_another(key);
         self.here.store.distrust();
-        self.read(key, by).await
+        self.read(key, interval, by).await
     }
 
     /// Reads what is under a key, and how long that has left.
     ///
     /// In the native layout and without an interval, the read itself extends it, before it is known
     /// what it reads. In the Dancer layout the key may be anybody's, and is only looked at.
-    async fn read(&self, key: &Key, by: Instant) -> Result<Option<(Bytes, Left)>, Error> {
+    async fn read(
+        &self,
+        key: &Key,
+        interval: Duration,
+        by: Instant,
+    ) -> Result<Option<(Bytes, Left)>, Error> {
         let store = &self.here.store;
-        let exact = self.touch_interval().is_zero();
+        let exact = interval.is_zero();
         let found = match (self.here.codec.layout, exact) {
             (_, false) => {
                 let found = store.peek(key, by).await;

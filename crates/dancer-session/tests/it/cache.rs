@@ -21,9 +21,9 @@ fn settings(server: &RedisServer, layout: Layout) -> Settings {
 }
 
 async fn stored(engine: &SessionEngine, n: u64) -> Session {
-    let session = engine.create().await.unwrap();
+    let session = engine.anonymous();
     session.set("n", n).unwrap();
-    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    assert_eq!(session.flush().await.unwrap(), Flushed::Created);
     session
 }
 
@@ -69,6 +69,38 @@ async fn what_was_read_costs_nothing_to_read_again() {
         assert_eq!(get(&fresh, "n"), Some(7));
         // `GET` and `PTTL` in one round trip.
         assert_eq!(server.commands().await.since(&before).total(), 2);
+    }
+}
+
+/// A session that each request changes costs what it does without a cache.
+#[tokio::test]
+async fn rule_4_7_what_is_changed_by_each_request_costs_no_more_than_without_a_cache() {
+    let server = RedisServer::start();
+    for layout in [Layout::Native, Layout::Dancer] {
+        let cached = settings(&server, layout);
+        let plain = Settings {
+            cache: 0,
+            ..cached.clone()
+        };
+        let mut costs = Vec::new();
+        for settings in [cached, plain] {
+            let engine = SessionEngine::init(settings).await.unwrap();
+            let session = id(&stored(&engine, 0).await);
+            let change = async |n| {
+                let session = engine.retrieve(&session).await.unwrap().unwrap();
+                assert_eq!(get(&session, "n"), Some(n));
+                session.set("n", n + 1).unwrap();
+                assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+            };
+            change(0).await;
+            let before = server.commands().await;
+            for n in 1..=100 {
+                change(n).await;
+            }
+            costs.push(server.commands().await.since(&before));
+        }
+        assert_eq!(costs[0], costs[1]);
+        assert!(costs[0].calls("evalsha") >= 100, "{costs:?}");
     }
 }
 
