@@ -123,10 +123,10 @@ impl Cache {
         }
     }
 
-    /// This process itself changes the key, or has done so.
-    pub(crate) fn forget_own(&self, key: &str) {
-        let _reads = self.heard(key);
-        self.entries.insert(key.into(), Entry::InVain);
+    /// This process itself has changed the key.
+    pub(crate) fn forget_own(&self, key: Box<str>) {
+        let _reads = self.heard(&key);
+        self.entries.insert(key, Entry::InVain);
     }
 
     /// A word about this key: what is being read is worth nothing.

@@ -127,14 +127,14 @@ fn what_was_kept_in_vain_is_not_kept_the_next_time() {
         assert!(keep(&cache));
         // This process itself; the server's word of that comes later.
         assert!(kept(&cache, "a").is_some());
-        cache.forget_own("a");
+        cache.forget_own("a".into());
         cache.forget("a");
         assert!(kept(&cache, "a").is_none());
         assert!(!keep(&cache));
     }
     // With a read that was sent before the change.
     let reading = cache.begin("a").unwrap();
-    cache.forget_own("a");
+    cache.forget_own("a".into());
     assert!(!reading.take_in(&read("old"), at(0), at(10)));
     assert!(cache.begin("a").is_none());
 }

@@ -68,7 +68,7 @@ impl SessionEngine {
     /// have its word yet.
     pub(super) fn forgetting(&self, key: &Key) -> Option<Forgetting> {
         let cache = self.here.cache.as_ref()?;
-        cache.forget_own(key.as_str());
+        cache.forget(key.as_str());
         Some(Forgetting {
             cache: Arc::clone(cache),
             key: key.as_str().into(),
@@ -90,6 +90,6 @@ pub(super) struct Forgetting {
 
 impl Drop for Forgetting {
     fn drop(&mut self) {
-        self.cache.forget_own(&self.key);
+        self.cache.forget_own(std::mem::take(&mut self.key));
     }
 }

@@ -165,7 +165,8 @@ impl Upkeep {
     /// The server has answered over this connection.
     pub(super) fn heard(&self, live: &Live) {
         let inner = &self.0;
-        if inner.tracking.is_some() {
+        // Not at each reply: a lock for all is nothing that each may take.
+        if inner.tracking.is_some() && !self.hears(inner.timeout / 16) {
             let now = inner.clock();
             let _current = inner.current();
             // A late reply over an old connection says nothing of the one there is now.
