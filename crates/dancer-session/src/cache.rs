@@ -6,15 +6,13 @@
 //! in only if no word about its key was handled since the read was sent; this file keeps the reads that
 //! are under way for that.
 //!
-//! To keep a session takes a command more than to read it, and a word when it changes. Where that was in
-//! vain, because this process has changed it itself, or another one before it was asked for again, the
-//! next read of it is not kept. So a session that is changed by each request costs what it does without
-//! a cache.
+//! To keep a session takes a command more than to read it. Whatever this process has changed itself it
+//! does not keep at its next read, so that a session that each request changes is not kept in vain.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quick_cache::sync::Cache as Entries;
@@ -24,17 +22,13 @@ use crate::session::Read;
 
 /// What was read, by the names of keys.
 pub(crate) struct Cache {
-    entries: Entries<Box<str>, Entry>,
+    entries: Entries<Box<str>, Read>,
+    /// What this process has changed since it was read, as hashes of keys: one that is here for another's
+    /// sake costs that a read.
+    changed: Entries<u64, ()>,
     /// The reads that are under way; in parts, so that they need not wait for each other.
     reads: Box<[Mutex<Reads>]>,
     hasher: RandomState,
-}
-
-#[derive(Clone)]
-enum Entry {
-    Kept(Read),
-    /// The next read is not to be kept.
-    InVain,
 }
 
 /// How long what was read may be used from here.
@@ -44,8 +38,6 @@ pub(crate) struct Kept {
     ends: AtomicU64,
     /// When its key was touched last.
     touched: AtomicU64,
-    /// Whether it was asked for since it came in.
-    used: AtomicBool,
 }
 
 #[derive(Default)]
@@ -77,29 +69,22 @@ impl Cache {
     pub(crate) fn new(room: usize) -> Arc<Self> {
         Arc::new(Self {
             entries: Entries::new(room),
+            changed: Entries::new(room),
             reads: (0..PARTS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
         })
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Read> {
-        let Entry::Kept(read) = self.entries.get(key)? else {
-            return None;
-        };
-        // Most find it set, and leave the cache line to others.
-        if !read.kept.used.load(Ordering::Relaxed) {
-            read.kept.used.store(true, Ordering::Relaxed);
-        }
-        Some(read)
+        self.entries.get(key)
     }
 
     /// To be called before a read is sent. `None`: what it brings is not to be kept.
     pub(crate) fn begin(self: &Arc<Self>, key: &str) -> Option<Reading> {
-        let mut reads = self.reads(key);
-        if let Some(Entry::InVain) = self.entries.peek(key) {
-            self.entries.remove(key);
+        if self.changed.remove(&self.hash(key)).is_some() {
             return None;
         }
+        let mut reads = self.reads(key);
         let began = reads.words;
         reads.under_way.entry(key.into()).or_default().reads += 1;
         drop(reads);
@@ -112,32 +97,20 @@ impl Cache {
 
     /// The key has changed, or may have: what is here is worth nothing, nor what is being read.
     pub(crate) fn forget(&self, key: &str) {
-        let _reads = self.heard(key);
-        // Under the lock, so that nothing comes in between.
-        match self.entries.peek(key) {
-            Some(Entry::Kept(read)) if !read.kept.used.load(Ordering::Relaxed) => {
-                self.entries.insert(key.into(), Entry::InVain);
-            }
-            Some(Entry::Kept(_)) => drop(self.entries.remove(key)),
-            Some(Entry::InVain) | None => {}
-        }
-    }
-
-    /// This process itself has changed the key.
-    pub(crate) fn forget_own(&self, key: Box<str>) {
-        let _reads = self.heard(&key);
-        self.entries.insert(key, Entry::InVain);
-    }
-
-    /// A word about this key: what is being read is worth nothing.
-    fn heard(&self, key: &str) -> MutexGuard<'_, Reads> {
         let mut reads = self.reads(key);
         reads.words += 1;
         let word = reads.words;
         if let Some(under_way) = reads.under_way.get_mut(key) {
             under_way.word = word;
         }
-        reads
+        // Under the lock, so that nothing comes in between.
+        self.entries.remove(key);
+    }
+
+    /// The same, because this process itself has changed it.
+    pub(crate) fn forget_own(&self, key: &str) {
+        self.forget(key);
+        self.changed.insert(self.hash(key), ());
     }
 
     /// All keys may have.
@@ -154,8 +127,12 @@ impl Cache {
         self.entries.clear();
     }
 
+    fn hash(&self, key: &str) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
     fn reads(&self, key: &str) -> MutexGuard<'_, Reads> {
-        let part = self.hasher.hash_one(key) as usize % PARTS;
+        let part = self.hash(key) as usize % PARTS;
         let reads = self.reads[part].lock();
         // Nothing panics while it holds this lock.
         reads.unwrap_or_else(PoisonError::into_inner)
@@ -173,13 +150,10 @@ impl Reading {
             let Kept {
                 ends: until,
                 touched,
-                used,
             } = &read.kept;
             until.store(ends.milliseconds(), Ordering::Relaxed);
             touched.store(now.milliseconds(), Ordering::Relaxed);
-            used.store(false, Ordering::Relaxed);
-            let entry = Entry::Kept(read.clone());
-            self.cache.entries.insert(self.key.clone(), entry);
+            self.cache.entries.insert(self.key.clone(), read.clone());
         }
         fits
     }

@@ -124,7 +124,12 @@ impl Lifetime {
         (left >= Duration::from_millis(1)).then(|| left.min(self.expire))
     }
 
-    /// Whether a key that got all its time at `extended` may keep what it has left of it, instead of
+    /// When a key that has so much `left` at `now` had all of `expire`.
+    pub(crate) fn extended(&self, left: Duration, now: Moment) -> Moment {
+        now.minus(self.expire.saturating_sub(left))
+    }
+
+    /// Whether a key that had all of `expire` at `extended` may keep what it has left of it, instead of
     /// being given `ttl` at `now`: because that was in the same use of the session.
     pub(crate) fn is_kept(&self, extended: Moment, ttl: Duration, now: Moment) -> bool {
         // With little time to live, a little is much.
@@ -163,5 +168,39 @@ impl Lifetime {
         let left = now.until(ends.plus(self.timeout + Duration::from_secs(1)));
         // Nobody's stub counts longer than an hour, whatever Perl has put there.
         left.min(Duration::from_secs(60 * 60) + self.timeout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_kept_as_it_is_within_one_use() {
+        let ms = Duration::from_millis;
+        let kept = |expire, left, ttl, since: i64| {
+            let lifetime = Lifetime::new(&Settings {
+                expire,
+                ..Settings::default()
+            });
+            let then = Moment::from_seconds(1_000_000);
+            let now = match u64::try_from(since) {
+                Ok(since) => then.plus(ms(since)),
+                Err(_) => then.minus(ms(since.unsigned_abs())),
+            };
+            lifetime.is_kept(lifetime.extended(left, then), ttl, now)
+        };
+        let all = ms(900_000);
+        assert!(kept(all, all, all, 0) && kept(all, all, all, 50));
+        assert!(!kept(all, all, all, 51));
+        // It had been used before, or was never to have more.
+        assert!(kept(all, ms(899_980), all, 30) && !kept(all, ms(899_980), all, 31));
+        assert!(!kept(all, ms(100_000), all, 0));
+        // It is to have less.
+        assert!(!kept(all, all, ms(899_999), 0));
+        // The clock was set back.
+        assert!(!kept(all, all, all, -1) && !kept(all, all, all, -3_600_000));
+        // A short life.
+        assert!(kept(ms(2000), ms(2000), ms(2000), 2) && !kept(ms(2000), ms(2000), ms(2000), 3));
     }
 }

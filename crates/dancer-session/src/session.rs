@@ -50,7 +50,7 @@ pub(crate) struct Stored {
     pub(crate) key: Key,
     pub(crate) payload: Bytes,
     pub(crate) document: Document,
-    /// When its key got all the time that it may have, if that is known.
+    /// When its key had all of `expire` to live, if that is known.
     pub(crate) extended: Option<Moment>,
     /// For the cache.
     pub(crate) kept: Kept,

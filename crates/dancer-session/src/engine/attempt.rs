@@ -129,7 +129,7 @@ impl<'a> Attempt<'a> {
                 self.base.key.clone(),
                 payload,
                 document,
-                kept.or(Some(now)),
+                kept.or(Some(engine.lifetime.extended(ttl, now))),
             ));
             let answer = self
                 .engine
@@ -162,7 +162,8 @@ impl<'a> Attempt<'a> {
         let engine = &self.engine.here;
         let new = self.engine.key(&fresh);
         let payload = engine.codec.encode(&new, &document)?;
-        let read = Read::new(fresh, new, payload, document, Some(now));
+        let extended = engine.lifetime.extended(ttl, now);
+        let read = Read::new(fresh, new, payload, document, Some(extended));
         let read = self.tried.insert(read);
         let (stub, stub_ttl) = self.engine.stub(&self.base.key, self.mark);
         let renewal = Renewal {

@@ -90,6 +90,6 @@ pub(super) struct Forgetting {
 
 impl Drop for Forgetting {
     fn drop(&mut self) {
-        self.cache.forget_own(std::mem::take(&mut self.key));
+        self.cache.forget_own(&self.key);
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<
                     else {
                         return Ok(None);
                     };
-                    let extended = left.map(|left| asked.minus(due.saturating_sub(left)));
+                    let extended = left.map(|left| engine.here.lifetime.extended(left, asked));
                     let read = Read::new(id, key, payload, document, extended);
                     engine.keep(reading, &read, now, due, left.unwrap_or(due));
                     return Ok(Some(Session::stored(engine, read)));
@@ -147,7 +147,8 @@ impl SessionEngine {
             Left::Unextended => (None, false),
             Left::Time(left) => {
                 let outlives = due + SECOND <= left;
-                let lags = !interval.is_zero() && due >= left + interval;
+                // A key without an expiry has 0 left.
+                let lags = left.is_zero() || (!interval.is_zero() && due >= left + interval);
                 (Some(left), outlives || lags)
             }
         };
@@ -172,7 +173,8 @@ impl SessionEngine {
         }
         event::payload_of_another(key);
         self.here.store.distrust();
-        self.read(key, interval, by).await
+        // Apart, as it is seldom.
+        Box::pin(self.read(key, interval, by)).await
     }
 
     /// Reads what is under a key, and how long that has left.

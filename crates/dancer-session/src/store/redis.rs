@@ -21,7 +21,6 @@ mod tracking;
 mod upkeep;
 mod wire;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -78,7 +77,7 @@ impl RedisStore {
         Ok(Self {
             link: Link::new(settings, threads, cache.map(Tracking::of))?,
             timeout: settings.timeout,
-            flush: Script::new("flush", flush(cache.is_some()), 1),
+            flush: Script::new("flush", include_str!("flush.lua"), 1),
             renew: Script::new("renew", include_str!("renew.lua"), 2),
             enlist: Script::new("enlist", include_str!("enlist.lua"), 1),
         })
@@ -445,16 +444,6 @@ impl Store for RedisStore {
 
     fn place(&self) -> String {
         format!("Redis at {}", self.link.place())
-    }
-}
-
-/// The script of a flush. For who is told of what changes, it reads as `GETEX` does, of which the server
-/// tells nobody: else it would tell us of each change of our own.
-fn flush(tracked: bool) -> Cow<'static, str> {
-    let text = include_str!("flush.lua");
-    match tracked {
-        true => text.replacen("'GET'", "'GETEX'", 1).into(),
-        false => text.into(),
     }
 }
 

@@ -98,22 +98,75 @@ async fn rule_4_7_what_is_changed_by_each_request_costs_no_more_than_without_a_c
                 change(n).await;
             }
             costs.push(server.commands().await.since(&before));
-            let mut info = redis::cmd("INFO");
-            info.arg("stats");
-            let info: String = info
-                .query_async(&mut server.connection().await)
-                .await
-                .unwrap();
-            let tracked = info
-                .lines()
-                .find(|line| line.starts_with("tracking_total_keys:"));
-            // In the Dancer layout every read is told of.
-            if layout == Layout::Native {
-                assert_eq!(tracked, Some("tracking_total_keys:0"));
+        }
+        assert_eq!(costs[0], costs[1]);
+        assert!(costs[0].calls("evalsha") >= 100, "{costs:?}");
+    }
+}
+
+/// Also when the requests of a visitor go from one process to the next.
+#[tokio::test]
+async fn what_is_changed_once_and_then_read_everywhere_is_kept_everywhere() {
+    let server = RedisServer::start();
+    for layout in [Layout::Native, Layout::Dancer] {
+        let mut engines = Vec::new();
+        for _ in 0..4 {
+            let engine = SessionEngine::init(settings(&server, layout));
+            engines.push(engine.await.unwrap());
+        }
+        let session = id(&stored(&engines[0], 0).await);
+        for changed in 1..4 {
+            let ours = engines[0].retrieve(&session).await.unwrap().unwrap();
+            ours.set("n", changed).unwrap();
+            assert_eq!(ours.flush().await.unwrap(), Flushed::Stored);
+            for engine in &engines {
+                soon(engine, &session, Some(changed - 1), Some(changed)).await;
+            }
+            let mut rounds = 0;
+            loop {
+                let before = server.commands().await;
+                for engine in &engines {
+                    assert_eq!(read(engine, &session).await, Some(changed));
+                }
+                // A word may still be on its way.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                if server.commands().await.since(&before).total() == 0 {
+                    break;
+                }
+                rounds += 1;
+                assert!(rounds < 10, "still not kept");
             }
         }
-        assert_eq!(costs[0].total(), costs[1].total(), "{costs:?}");
-        assert!(costs[0].calls("evalsha") >= 100, "{costs:?}");
+    }
+}
+
+/// A server that is full takes no change from a process with a cache either.
+#[tokio::test]
+async fn r30_a_full_server_refuses_changes() {
+    let server = RedisServer::start();
+    for cache in [0, 1000] {
+        let settings = Settings {
+            cache,
+            ..settings(&server, Layout::Native)
+        };
+        let engine = SessionEngine::init(settings).await.unwrap();
+        let session = stored(&engine, 0).await;
+        let mut full = redis::cmd("CONFIG");
+        full.arg("SET").arg("maxmemory");
+        let mut connection = server.connection().await;
+        let set = async |bytes: u64, connection: &mut _| {
+            let set = full.clone().arg(bytes).query_async::<()>(connection).await;
+            set.unwrap();
+        };
+        set(1, &mut connection).await;
+        for n in 1..4 {
+            let again = engine.retrieve(&id(&session)).await.unwrap().unwrap();
+            again.set("n", n).unwrap();
+            let error = again.flush().await.unwrap_err();
+            assert!(error.is_unavailable(), "{error}");
+        }
+        set(0, &mut connection).await;
+        assert_eq!(read(&engine, &id(&session)).await, Some(0));
     }
 }
 

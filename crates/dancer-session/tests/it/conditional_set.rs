@@ -59,6 +59,31 @@ impl Bench {
             server,
         }
     }
+
+    async fn every_key_ends(&self) {
+        let mut connection = self.server.connection().await;
+        let keys = self.server.scan().await;
+        assert!(!keys.is_empty());
+        for key in keys {
+            let left = redis::cmd("PTTL").arg(&key).to_owned();
+            let left: i64 = left.query_async(&mut connection).await.unwrap();
+            assert!((800_000..=900_000).contains(&left), "{left}");
+        }
+    }
+}
+
+/// Both with a time to live and without, as right after a read.
+#[tokio::test]
+async fn r14_what_is_set_on_a_condition_ends_too() {
+    let bench = Bench::new(newer).await;
+    let session = bench.engine.create().await.unwrap();
+    for pause in [0, 0, 0, 60, 60] {
+        let session = bench.engine.retrieve(&id(&session)).await.unwrap().unwrap();
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        session.set("n", pause).unwrap();
+        assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+        bench.every_key_ends().await;
+    }
 }
 
 #[tokio::test]
@@ -69,6 +94,7 @@ async fn a_flush_is_one_set_where_the_server_has_the_condition() {
     session.set("n", 1).unwrap();
     assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
     assert_eq!(bench.substitute.asked(), ["SET"]);
+    bench.every_key_ends().await;
     let read = bench.direct.retrieve(&id(&session)).await.unwrap().unwrap();
     assert_eq!(get(&read, "n"), Some(1));
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dancer_session::{Flushed, Session, SessionEngine, Settings};
 use testbench::{RedisServer, Say, Substitute};
 
-use crate::bench::{SECOND, get, id};
+use crate::bench::{Kind, SECOND, get, id};
 
 /// An engine, and the times to live that its flushes have sent.
 struct Bench {
@@ -140,6 +140,52 @@ async fn r15_a_flush_extends_what_another_writer_has_stored() {
         assert_eq!(sent[1], Some("900000".into()));
         assert_eq!(get(&session, "theirs"), Some(1));
     }
+}
+
+/// What the key may have can become more, when the owner goes who limited it.
+#[tokio::test]
+async fn r16_whoever_has_no_owner_any_more_has_all_the_time_again() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let settings = Settings {
+        expire: 20 * DAY,
+        touch_interval: 60 * SECOND,
+        ..Settings::default()
+    };
+    let bench = crate::bench::Bench::with(Kind::Memory, settings).await;
+    let session = bench.session(&[("n", 1)]).await;
+    session.set_owner("user:42").unwrap();
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    bench.pass(15 * DAY).await;
+    let _ = bench.again(&session).await;
+    // It ends with its limit from now on, thirty days after the log-in.
+    bench.pass(15 * DAY - 100 * SECOND).await;
+    let session = bench.again(&session).await;
+    assert_eq!(bench.only().await.left, Some(100 * SECOND));
+    session.remove_owner();
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    assert_eq!(bench.only().await.left, Some(20 * DAY));
+}
+
+/// A key that somebody took the end from gets one at the next read, however near its limit is.
+#[tokio::test]
+async fn r14_near_the_absolute_limit_too_a_read_gives_an_end() {
+    let settings = Settings {
+        lifetime: Some(1000 * SECOND),
+        touch_interval: 600 * SECOND,
+        ..Settings::default()
+    };
+    let bench = crate::bench::Bench::with(Kind::Redis, settings).await;
+    let session = bench.session(&[("n", 1)]).await;
+    bench.pass(850 * SECOND).await;
+    let persist = redis::cmd("PERSIST").arg(bench.only().await.key).to_owned();
+    let mut connection = bench.server().connection().await;
+    assert_eq!(
+        persist.query_async::<u64>(&mut connection).await.unwrap(),
+        1
+    );
+    let _ = bench.again(&session).await;
+    let left = bench.only().await.left.expect("it has an end");
+    assert!(left <= 150 * SECOND, "{left:?}");
 }
 
 /// Under an absolute limit that is near, a key has to end with that.

@@ -1,14 +1,12 @@
 //! A script of the server's: known to both sides by the hash of its text.
 
-use std::borrow::Cow;
-
 use super::command::{Beginning, Command};
 use crate::Key;
 
 #[derive(Debug)]
 pub(super) struct Script {
     name: &'static str,
-    text: Cow<'static, str>,
+    text: &'static str,
     /// How every call by hash begins.
     by_hash: Beginning,
     keys: usize,
@@ -16,9 +14,8 @@ pub(super) struct Script {
 
 impl Script {
     /// `keys`: how many it takes.
-    pub(super) fn new(name: &'static str, text: impl Into<Cow<'static, str>>, keys: usize) -> Self {
-        let text = text.into();
-        let script = redis::Script::new(&text);
+    pub(super) fn new(name: &'static str, text: &'static str, keys: usize) -> Self {
+        let script = redis::Script::new(text);
         let hash = script.get_hash();
         Self {
             name,
@@ -34,9 +31,9 @@ impl Script {
     }
 
     /// The call that always works, and makes the server know the script.
-    pub(super) fn whole<'k>(&'k self, keys: &[&'k Key]) -> Command<'k> {
+    pub(super) fn whole<'k>(&self, keys: &[&'k Key]) -> Command<'k> {
         let command = Command::shown_as(self.name, "EVAL", keys[0]);
-        self.with(command.arg(&self.text).number(self.keys), keys)
+        self.with(command.arg(self.text).number(self.keys), keys)
     }
 
     fn with<'k>(&self, command: Command<'k>, keys: &[&'k Key]) -> Command<'k> {
