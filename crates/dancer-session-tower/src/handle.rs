@@ -112,3 +112,20 @@ impl Shared {
         self.engine.settings().on_unreadable == OnUnreadable::Anonymous
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dancer_session::Settings;
+
+    use super::*;
+
+    /// It lies in the future of every handler, which axum boxes together with the request: beyond 1032
+    /// bytes glibc has nothing at hand.
+    #[tokio::test]
+    async fn to_take_a_session_is_small() {
+        let engine = SessionEngine::in_memory(Settings::default()).unwrap();
+        let handle = SessionHandle::new(engine, None);
+        let size = size_of_val(&handle.session());
+        assert!(size <= 520, "{size}");
+    }
+}

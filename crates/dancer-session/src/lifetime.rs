@@ -80,7 +80,7 @@ pub(crate) struct Lifetime {
 pub(crate) const OWNED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// So soon after a use another one does not extend: it would move the end by less than anybody notices,
-/// and costs the server a fifth of the flush.
+/// and costs the server a sixth to a quarter of what the flush does.
 const SAME_USE: Duration = Duration::from_millis(50);
 
 /// By so much the clocks of applications may differ, and the index of an owner still has every

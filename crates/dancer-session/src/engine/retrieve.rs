@@ -1,6 +1,7 @@
 //! Taking a session into hand: what is under the key of an id, whose it is, and how long it lives
 //! from now on.
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,60 +18,66 @@ use crate::{Error, Layout, event};
 /// By so much a key may outlive its session, which nobody can read then; less is not worth a command.
 const SECOND: Duration = Duration::from_secs(1);
 
-pub(super) async fn retrieve(engine: &SessionEngine, id: &str) -> Result<Option<Session>, Error> {
-    let layout = engine.here.codec.layout;
-    let Some(id) = SessionId::parse(id, layout) else {
-        event::malformed_id();
-        return Ok(None);
-    };
-    let key = engine.key(&id);
-    let reading = engine.begin_reading(&key);
-    let by = engine.deadline();
-    let asked = engine.here.clock.now();
-    let interval = engine.touch_interval(reading.is_some());
-    let Some((mut payload, left)) = engine.read_own(&key, interval, by).await? else {
-        event::unknown_id(&id);
-        return Ok(None);
-    };
-    loop {
-        let now = engine.here.clock.now();
-        let content = engine.here.codec.decode(&key, &payload, now);
-        match content.inspect_err(|error| event::unreadable(&id, error))? {
-            Content::Foreign => {
-                event::foreign_key(&id);
-                return Ok(None);
-            }
-            Content::Stub(stub) => return Ok(engine.meet(stub, id, key, left, now)),
-            Content::Session(document) => {
-                if !id.is_own(layout) {
-                    event::legacy_id(&id);
+/// Not an `async fn`: that would keep room for its arguments twice.
+pub(super) fn retrieve<'e>(
+    engine: &'e SessionEngine,
+    id: &str,
+) -> impl Future<Output = Result<Option<Session>, Error>> + Send + use<'e> {
+    let id = SessionId::parse(id, engine.here.codec.layout);
+    async move {
+        let Some(id) = id else {
+            event::malformed_id();
+            return Ok(None);
+        };
+        let key = engine.key(&id);
+        let reading = engine.begin_reading(&key);
+        let by = engine.deadline();
+        let asked = engine.here.clock.now();
+        let kept = reading.is_some();
+        let Some((mut payload, left)) = engine.read_own(&key, kept, by).await? else {
+            event::unknown_id(&id);
+            return Ok(None);
+        };
+        loop {
+            let now = engine.here.clock.now();
+            let content = engine.here.codec.decode(&key, &payload, now);
+            match content.inspect_err(|error| event::unreadable(&id, error))? {
+                Content::Foreign => {
+                    event::foreign_key(&id);
+                    return Ok(None);
                 }
-                if document.dated || !engine.here.lifetime.is_limited() {
-                    let Some((due, left)) =
-                        engine.admit(&id, &key, &document, (left, interval), now)
-                    else {
-                        return Ok(None);
-                    };
-                    let extended = left.map(|left| engine.here.lifetime.extended(left, asked));
-                    let read = Read::new(id, key, payload, document, extended);
-                    engine.keep(reading, &read, now, due, left.unwrap_or(due));
-                    return Ok(Some(Session::stored(engine, read)));
-                }
-                // Apart, as it is large and seldom.
-                match Box::pin(engine.date(&key, &payload, document, by)).await? {
-                    Dated::Read(payload, document) => {
-                        let read = Read::new(id, key, payload, document, None);
+                Content::Stub(stub) => return Ok(engine.meet(stub, id, key, left, now)),
+                Content::Session(document) => {
+                    if !id.is_own(engine.here.codec.layout) {
+                        event::legacy_id(&id);
+                    }
+                    if document.dated || !engine.here.lifetime.is_limited() {
+                        let Some((due, left)) =
+                            engine.admit(&id, &key, &document, (left, kept), now)
+                        else {
+                            return Ok(None);
+                        };
+                        let extended = left.map(|left| engine.here.lifetime.extended(left, asked));
+                        let read = Read::new(id, key, payload, document, extended);
+                        engine.keep(reading, &read, now, due, left.unwrap_or(due));
                         return Ok(Some(Session::stored(engine, read)));
                     }
-                    Dated::Changed(newer) => payload = newer,
-                    Dated::Gone => return Ok(None),
+                    // Apart, as it is large and seldom.
+                    match Box::pin(engine.date(&key, &payload, document, by)).await? {
+                        Dated::Read(payload, document) => {
+                            let read = Read::new(id, key, payload, document, None);
+                            return Ok(Some(Session::stored(engine, read)));
+                        }
+                        Dated::Changed(newer) => payload = newer,
+                        Dated::Gone => return Ok(None),
+                    }
                 }
             }
-        }
-        if Instant::now() >= by {
-            return Err(Error::not_applied(format!(
-                "session {id}: other writers were faster until the deadline"
-            )));
+            if Instant::now() >= by {
+                return Err(Error::not_applied(format!(
+                    "session {id}: other writers were faster until the deadline"
+                )));
+            }
         }
     }
 }
@@ -134,7 +141,7 @@ impl SessionEngine {
         id: &SessionId,
         key: &Key,
         document: &Document,
-        (left, interval): (Left, Duration),
+        (left, kept): (Left, bool),
         now: Moment,
     ) -> Option<(Duration, Option<Duration>)> {
         let Some(due) = self.limit(document, now) else {
@@ -142,6 +149,7 @@ impl SessionEngine {
             self.touch_later(key.clone(), Duration::ZERO);
             return None;
         };
+        let interval = self.touch_interval(kept);
         let (left, touch) = match left {
             Left::Unasked => (None, true),
             Left::Unextended => (None, false),
@@ -163,10 +171,10 @@ impl SessionEngine {
     async fn read_own(
         &self,
         key: &Key,
-        interval: Duration,
+        kept: bool,
         by: Instant,
     ) -> Result<Option<(Bytes, Left)>, Error> {
-        let found = self.read(key, interval, by).await?;
+        let found = self.read(key, kept, by).await?;
         let is_of_another = |(payload, _): &(Bytes, _)| self.here.codec.is_of_another(key, payload);
         if !found.as_ref().is_some_and(is_of_another) {
             return Ok(found);
@@ -174,7 +182,7 @@ impl SessionEngine {
         event::payload_of_another(key);
         self.here.store.distrust();
         // Apart, as it is seldom.
-        Box::pin(self.read(key, interval, by)).await
+        Box::pin(self.read(key, kept, by)).await
     }
 
     /// Reads what is under a key, and how long that has left.
@@ -184,11 +192,11 @@ impl SessionEngine {
     async fn read(
         &self,
         key: &Key,
-        interval: Duration,
+        kept: bool,
         by: Instant,
     ) -> Result<Option<(Bytes, Left)>, Error> {
         let store = &self.here.store;
-        let exact = interval.is_zero();
+        let exact = self.touch_interval(kept).is_zero();
         let found = match (self.here.codec.layout, exact) {
             (_, false) => {
                 let found = store.peek(key, by).await;

@@ -1,6 +1,6 @@
 -- Replaces a payload if it is still the one that was read.
 -- KEYS[1] the session; ARGV: the payload read, the new payload, its time to live in milliseconds;
--- without that, it keeps what it has: for the server that is a fifth less work.
+-- without that, it keeps what it has, which is less work for the server.
 -- Returns 1: replaced; nil: gone; a string: what is there instead, nothing replaced.
 local there = redis.call('GET', KEYS[1])
 if there ~= ARGV[1] then

@@ -1,5 +1,5 @@
 //! A flush that belongs to the same use of a session as its retrieve leaves the end of the key to that: the
-//! script is called without a time to live, which costs the server a fifth less.
+//! script is called without a time to live, which is less work for the server.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
