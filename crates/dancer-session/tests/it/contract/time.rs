@@ -105,7 +105,7 @@ async fn r15_a_flush_extends_unless_a_use_has_just_done_so(kind: Kind) {
             (false, true) => assert_eq!(left, all, "{what}"),
             (false, false) => assert_eq!(left, all - pause, "{what}"),
             // Here time also goes by of its own accord.
-            (true, true) => assert!(left > all - pause.max(SECOND), "{what}"),
+            (true, true) => assert!(left > all - pause.max(5 * SECOND), "{what}"),
             (true, false) => assert!(left <= all - pause, "{what}"),
         }
     }
@@ -122,7 +122,7 @@ async fn r15_flushes_one_after_the_other_extend(kind: Kind) {
         assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
         let left = left(&bench.only().await);
         // By itself the test takes no time in memory.
-        let least = 900 * SECOND - if kind.is_redis() { SECOND } else { step };
+        let least = 900 * SECOND - if kind.is_redis() { 5 * SECOND } else { step };
         assert!(left >= least, "{n}: {left:?}");
     }
 }
