@@ -20,7 +20,7 @@ pub(crate) use erased::ErasedStore;
 ///
 /// - **Every method is one atomic step.** No other caller sees, or stores into, the middle of it.
 /// - **Every key has an expiry** at all times, and is absent once it has passed. Value and expiry
-///   are written together. All times are counted from the moment of the call.
+///   are written together, or the expiry stays. All times are counted from the moment of the call.
 /// - **Conditions are answered.** "Not there", "already there" and "somebody was faster" are values
 ///   of the result. An error means that the store could not do its work:
 ///   [`not_applied`](Error::not_applied) when it certainly changed nothing,

@@ -60,7 +60,9 @@ impl SessionEngine {
             self.enlist(&key, &document, by).await?;
             if self.create_as(&key, &payload, &document, by).await? == Create::Created {
                 event::created(&id);
-                return Ok(Read::new(id, key, payload, document, Some(now)));
+                let ttl = self.limit(&document, now).unwrap_or_default();
+                let extended = Some(self.here.lifetime.extended(ttl, now));
+                return Ok(Read::new(id, key, payload, document, extended));
             }
             self.delist_later(&key, document.owned.as_deref());
             event::id_taken(&id);
