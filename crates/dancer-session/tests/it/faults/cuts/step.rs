@@ -249,8 +249,10 @@ impl Bench {
 
     /// Waits until the engine has noticed that the network is whole again.
     pub(super) async fn heal(&self) {
-        self.proxy.refuse(false);
         for _ in 0..2_000 {
+            // Each time: a cut that was decided on before the operation gave up may happen only now, and
+            // closes the network once more.
+            self.proxy.refuse(false);
             if self.engine.retrieve(&"A".repeat(43)).await.is_ok()
                 && self.engine.retrieve(&"1".repeat(40)).await.is_ok()
             {
