@@ -129,9 +129,9 @@ impl Lifetime {
         now.minus(self.expire.saturating_sub(left))
     }
 
-    /// Whether a key that had all of `expire` at `extended` may keep what it has left of it, instead of
-    /// being given `ttl` at `now`: because that was in the same use of the session.
-    pub(crate) fn is_kept(&self, extended: Moment, ttl: Duration, now: Moment) -> bool {
+    /// Whether `now` belongs to the use of a session whose key had all of `expire` at `extended`: then that
+    /// may keep what it has left, instead of being given `ttl`.
+    pub(crate) fn is_same_use(&self, extended: Moment, ttl: Duration, now: Moment) -> bool {
         // With little time to live, a little is much.
         let most = SAME_USE.min(self.expire / 1000);
         // Without an absolute limit in sight; and clocks may be set back.
@@ -176,9 +176,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_kept_as_it_is_within_one_use() {
+    fn a_use_goes_on_for_a_moment() {
         let ms = Duration::from_millis;
-        let kept = |expire, left, ttl, since: i64| {
+        let same = |expire, left, ttl, since: i64| {
             let lifetime = Lifetime::new(&Settings {
                 expire,
                 ..Settings::default()
@@ -188,19 +188,19 @@ mod tests {
                 Ok(since) => then.plus(ms(since)),
                 Err(_) => then.minus(ms(since.unsigned_abs())),
             };
-            lifetime.is_kept(lifetime.extended(left, then), ttl, now)
+            lifetime.is_same_use(lifetime.extended(left, then), ttl, now)
         };
         let all = ms(900_000);
-        assert!(kept(all, all, all, 0) && kept(all, all, all, 50));
-        assert!(!kept(all, all, all, 51));
+        assert!(same(all, all, all, 0) && same(all, all, all, 50));
+        assert!(!same(all, all, all, 51));
         // It had been used before, or was never to have more.
-        assert!(kept(all, ms(899_980), all, 30) && !kept(all, ms(899_980), all, 31));
-        assert!(!kept(all, ms(100_000), all, 0));
+        assert!(same(all, ms(899_980), all, 30) && !same(all, ms(899_980), all, 31));
+        assert!(!same(all, ms(100_000), all, 0));
         // It is to have less.
-        assert!(!kept(all, all, ms(899_999), 0));
+        assert!(!same(all, all, ms(899_999), 0));
         // The clock was set back.
-        assert!(!kept(all, all, all, -1) && !kept(all, all, all, -3_600_000));
+        assert!(!same(all, all, all, -1) && !same(all, all, all, -3_600_000));
         // A short life.
-        assert!(kept(ms(2000), ms(2000), ms(2000), 2) && !kept(ms(2000), ms(2000), ms(2000), 3));
+        assert!(same(ms(2000), ms(2000), ms(2000), 2) && !same(ms(2000), ms(2000), ms(2000), 3));
     }
 }

@@ -122,14 +122,14 @@ impl<'a> Attempt<'a> {
         }
         let Some(fresh) = self.fresh.clone() else {
             let payload = engine.codec.encode(&self.base.key, &document)?;
-            let is_kept = |extended: &Moment| engine.lifetime.is_kept(*extended, ttl, now);
-            let kept = self.base.extended.filter(is_kept);
+            let same_use = |extended: &Moment| engine.lifetime.is_same_use(*extended, ttl, now);
+            let extended = self.base.extended.filter(same_use);
             let read = self.tried.insert(Read::new(
                 self.base.id.clone(),
                 self.base.key.clone(),
                 payload,
                 document,
-                kept.or(Some(engine.lifetime.extended(ttl, now))),
+                extended.or(Some(engine.lifetime.extended(ttl, now))),
             ));
             let answer = self
                 .engine
@@ -137,7 +137,7 @@ impl<'a> Attempt<'a> {
                     &self.base.key,
                     &self.base.payload,
                     &read.payload,
-                    kept.is_none().then_some(ttl),
+                    extended.is_none().then_some(ttl),
                     self.doubt.by,
                 )
                 .await?;

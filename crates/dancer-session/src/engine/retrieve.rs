@@ -52,8 +52,7 @@ pub(super) fn retrieve<'e>(
                         event::legacy_id(&id);
                     }
                     if document.dated || !engine.here.lifetime.is_limited() {
-                        let Some((due, left)) =
-                            engine.admit(&id, &key, &document, (left, kept), now)
+                        let Some((due, left)) = engine.admit(&id, &key, &document, left, kept, now)
                         else {
                             return Ok(None);
                         };
@@ -141,7 +140,8 @@ impl SessionEngine {
         id: &SessionId,
         key: &Key,
         document: &Document,
-        (left, kept): (Left, bool),
+        left: Left,
+        kept: bool,
         now: Moment,
     ) -> Option<(Duration, Option<Duration>)> {
         let Some(due) = self.limit(document, now) else {
