@@ -142,7 +142,7 @@ async fn what_is_changed_once_and_then_read_everywhere_is_kept_everywhere() {
 
 /// A server that is full takes no change from a process with a cache either.
 #[tokio::test]
-async fn r30_a_full_server_refuses_changes() {
+async fn f15_a_full_server_refuses_changes() {
     let server = RedisServer::start();
     for cache in [0, 1000] {
         let settings = Settings {
