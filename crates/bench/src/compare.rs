@@ -14,7 +14,7 @@ use crate::contender::{
     TOWER_SESSIONS, TowerSessions,
 };
 use crate::figures::{Figures, Measured, Memory, Results, Turn};
-use crate::plan::{Cell, FEW, Group, Plan, SMALL, Work};
+use crate::plan::{Cell, FEW, Group, Plan, Work};
 
 /// How many contenders take turns, for the progress bar.
 pub(crate) const CONTENDERS: usize = 8;
@@ -34,10 +34,10 @@ pub(crate) async fn run(plan: &Plan, bar: &ProgressBar) -> Results {
 }
 
 /// Has one contender do one kind of work for a while, for a profiler to look at.
-pub(crate) async fn one(name: &str, work: Work, tasks: usize, length: Duration) {
+pub(crate) async fn one(name: &str, work: Work, tasks: usize, bytes: usize, length: Duration) {
     let mut houses = Houses::open().await;
     let group = Group {
-        bytes: SMALL,
+        bytes,
         sessions: FEW,
         works: vec![(work, tasks)],
     };

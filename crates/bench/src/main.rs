@@ -63,6 +63,9 @@ enum What {
         work: Work,
         tasks: usize,
         seconds: f64,
+        /// What a session's payload has.
+        #[arg(long, default_value_t = plan::SMALL)]
+        bytes: usize,
     },
     /// How often each contender asks for memory, for one operation.
     #[cfg(feature = "allocations")]
@@ -99,9 +102,10 @@ fn main() -> ExitCode {
             work,
             tasks,
             seconds,
+            bytes,
         }) => {
             let length = Duration::from_secs_f64(seconds);
-            runtime().block_on(compare::one(&contender, work, tasks, length));
+            runtime().block_on(compare::one(&contender, work, tasks, bytes, length));
         }
         #[cfg(feature = "allocations")]
         Some(What::Allocations) => allocations::print(),
