@@ -63,7 +63,7 @@ enum What {
         work: Work,
         tasks: usize,
         seconds: f64,
-        /// What a session's payload has.
+        /// How long a session's payload is.
         #[arg(long, default_value_t = plan::SMALL)]
         bytes: usize,
     },
