@@ -1,5 +1,5 @@
-//! Payloads in Redis. Each step of the contract is one command or one script; faults and the
-//! connection are the business of [`link`].
+//! Payloads in Redis. Each step of the contract is one command or one script, or, for a long payload, a
+//! [`transaction`]; faults and the connection are the business of [`link`].
 
 mod beside;
 mod channel;
@@ -13,11 +13,13 @@ mod line;
 mod link;
 mod looks;
 mod names;
+mod pool;
 mod script;
 mod skills;
 mod stream;
 mod telling;
 mod tracking;
+mod transaction;
 mod upkeep;
 mod wire;
 
@@ -34,11 +36,13 @@ pub(crate) use self::line::Threads;
 use self::link::Link;
 use self::script::Script;
 use self::tracking::Tracking;
+use self::transaction::LONG;
 use super::{Create, Enlistment, Renew, Renewal, Replace, Retrieved, Store, Touch};
 use crate::cache::Cache;
 use crate::{Error, Key, Settings, reports};
 
-/// A [`Store`] in Redis 6.2 or newer, over one connection that all sessions share.
+/// A [`Store`] in Redis 6.2 or newer, over one connection that all sessions share; payloads of 16 KiB
+/// and more are changed over up to four others, made when needed.
 #[derive(Debug)]
 pub struct RedisStore {
     link: Link,
@@ -332,6 +336,12 @@ impl Store for RedisStore {
         if self.link.has_conditional_set() {
             // Apart, as long as few servers have it.
             let answer = Box::pin(self.set_if(key, read, payload, ttl, by));
+            if let Some(answer) = answer.await? {
+                return Ok(answer);
+            }
+        } else if read.len().max(payload.len()) >= LONG {
+            // Apart, as few sessions are so long.
+            let answer = Box::pin(self.replace_long(key, read, payload, ttl, by));
             if let Some(answer) = answer.await? {
                 return Ok(answer);
             }

@@ -30,4 +30,5 @@ mod secrets;
 mod settings;
 mod stepwise;
 mod told;
+mod transaction;
 mod watched;

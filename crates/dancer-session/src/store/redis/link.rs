@@ -14,6 +14,7 @@ use super::beside::Beside;
 use super::command::Command;
 use super::fault::{Action, Fault, Outcome, words};
 use super::line::{PING, Threads};
+use super::pool::Lent;
 use super::telling::{Telling, summary};
 use super::tracking::Tracking;
 use super::upkeep::{Live, Upkeep};
@@ -271,6 +272,17 @@ impl Link {
     /// Tells the log that changes are refused and reading goes on, once in a while.
     pub(super) fn reading_goes_on(&self, fault: &Fault) {
         self.upkeep.reading_goes_on(fault);
+    }
+
+    /// The connection there is.
+    pub(super) fn current(&self) -> Option<Arc<Live>> {
+        self.upkeep.current()
+    }
+
+    /// A connection for one caller, to the server of the shared one, if there is any to have until `by`.
+    pub(super) async fn lend<'l>(&self, live: &'l Live, by: Instant) -> Option<Lent<'l>> {
+        let (threads, telling) = (self.upkeep.threads(), *self.upkeep.telling());
+        live.pool.lend(&self.client, threads, telling, by).await
     }
 
     /// A connection besides the shared one, the same at each call as long as it answers.

@@ -40,6 +40,8 @@ pub(super) fn summary(answer: &Result<Value, Fault>) -> String {
         Ok(Value::Nil) => "nothing".to_owned(),
         Ok(Value::Okay) => "OK".to_owned(),
         Ok(Value::Int(number)) => number.to_string(),
+        Ok(Value::SimpleString(word)) => word.clone(),
+        Ok(Value::Array(replies)) => format!("<{} replies>", replies.len()),
         Ok(_) => "an answer of a strange kind".to_owned(),
         Err(fault) => fault.to_string(),
     }

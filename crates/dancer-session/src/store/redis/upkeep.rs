@@ -21,6 +21,7 @@ use tokio::time::{sleep_until, timeout_at};
 use super::circuit::{Circuit, Failed};
 use super::fault::{self, Action, Fault};
 use super::line::{Line, Threads};
+use super::pool::Pool;
 use super::reports::Reports;
 use super::skills::Skills;
 use super::telling::Telling;
@@ -70,6 +71,8 @@ pub(super) struct Live {
     /// Apart from the count of those who use it, which changes all the time.
     pub(super) line: CachePadded<Line>,
     pub(super) skills: Skills,
+    /// Further ones to the same server, as long as this one is in use.
+    pub(super) pool: Pool,
     number: u64,
 }
 
@@ -361,6 +364,7 @@ impl Inner {
         self.live.store(Some(Arc::new(Live {
             line: line.into(),
             skills,
+            pool: Pool::new(),
             number: current.made,
         })));
         current.circuit.connected();
