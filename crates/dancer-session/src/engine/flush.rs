@@ -254,8 +254,9 @@ impl SessionEngine {
             turn.leave_behind(None);
             let attempt = Attempt::new(self, fresh, start, task, by)?;
             let stored = attempt.listed_for(task.login()).run().await?;
-            // Who stands in line behind a renew finds out that the session has gone.
-            turn.leave_behind(stored.clone());
+            // Who stands in line behind a renew finds out that the session has gone: what is stored under
+            // the new id is none of theirs.
+            turn.leave_behind(stored.clone().filter(|stored| stored.id == read.id));
             self.outcome(done, stored, read, task, by).await
         }
     }

@@ -2,9 +2,10 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dancer_session::{Flushed, SessionEngine, Settings};
-use testbench::RedisServer;
+use testbench::{RedisServer, Say, Substitute};
 use tokio::sync::Barrier;
 
 use crate::bench::{Bench, Kind, get, id};
@@ -76,6 +77,53 @@ async fn rule_4_1_flushes_of_one_process_do_not_compete() {
         scripts < 75,
         "{scripts} scripts for 50 flushes that stood in one queue"
     );
+}
+
+/// Whoever stands in line behind a log-in, with the old id, reaches nothing of the session that it made:
+/// neither an entry, nor its end, nor another id for it.
+#[tokio::test]
+async fn r08_who_stands_in_line_behind_a_log_in_stays_outside() {
+    let server = RedisServer::start();
+    let substitute = Substitute::of(&server).await;
+    let settings = Settings {
+        server: Some(substitute.url()),
+        timeout: Duration::from_secs(20),
+        ..Settings::default()
+    };
+    let engine = SessionEngine::init(settings).await.unwrap();
+    let session = engine.create().await.unwrap();
+    session.set("visits", 1).unwrap();
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    let hand = async || engine.retrieve(&id(&session)).await.unwrap().unwrap();
+    let [login, visit, click, leave] = [hand().await, hand().await, hand().await, hand().await];
+    login.log_in().unwrap();
+    login.set("user", "anna").unwrap();
+    visit.set("planted", 1).unwrap();
+    click.log_in().unwrap();
+    click.set("user", "berta").unwrap();
+    leave.destroy();
+
+    // The first script is the log-in's. While it is under way the others take their places.
+    let _ = substitute.asked();
+    substitute.rule(|command| match command[0].starts_with("EVAL") {
+        true => Say::After(Duration::from_millis(200)),
+        false => Say::Pass,
+    });
+    let (logged_in, visited, clicked, left) =
+        tokio::join!(login.flush(), visit.flush(), click.flush(), leave.flush());
+    assert_eq!(logged_in.unwrap(), Flushed::Renewed);
+    assert_eq!(visited.unwrap(), Flushed::Ended);
+    assert_eq!(clicked.unwrap(), Flushed::Created);
+    assert_eq!(left.unwrap(), Flushed::Ended);
+
+    let anna = engine.retrieve(&id(&login)).await.unwrap().unwrap();
+    assert!(!anna.is_ended(), "nobody has ended it");
+    assert_eq!(anna.get("user").unwrap(), Some("anna".to_owned()));
+    assert!(!anna.contains("planted"));
+    assert_eq!(get(&anna, "visits"), Some(1));
+    let berta = engine.retrieve(&id(&click)).await.unwrap().unwrap();
+    assert_eq!(berta.get("user").unwrap(), Some("berta".to_owned()));
+    assert!(!berta.contains("visits"), "a session of its own");
 }
 
 const PROCESSES: u64 = 4;
