@@ -254,3 +254,30 @@ fn what_is_discarded_during_a_flush_is_stored_whole_or_not_at_all() {
         assert!(matches!(left.stored("a").await, None | Some(2)));
     });
 }
+
+async fn log_in(session: &Session, user: u64) {
+    session.renew();
+    session.set("user", user).unwrap();
+    let _ = session.flush().await.unwrap();
+}
+
+/// Whoever comes second has the old id, and gets a session of its own.
+#[test]
+fn r08_of_two_log_ins_none_takes_the_session_of_the_other() {
+    let another = |session: Session| async move {
+        let (engine, id) = (session.shared.engine.clone(), session.id().unwrap());
+        if session.contains("user") {
+            // Too late for the old id.
+            return;
+        }
+        let another = engine.retrieve(id.as_str()).await.unwrap().unwrap();
+        log_in(&another, 8).await;
+        let id = another.id().unwrap();
+        let again = engine.retrieve(id.as_str()).await.unwrap().unwrap();
+        assert_eq!(again.get::<u64>("user").unwrap(), Some(8));
+    };
+    let first = |session: Session| async move { log_in(&session, 7).await };
+    in_every_order(first, another, |left| async move {
+        assert_eq!(left.stored("user").await, Some(7));
+    });
+}
