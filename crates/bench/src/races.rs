@@ -1,4 +1,4 @@
-//! Races between two engines, forced, and what went wrong in them: `… races`.
+//! Races between two engines, and of one with itself, forced, and what went wrong in them: `… races`.
 
 mod blind;
 mod kinds;
@@ -14,9 +14,10 @@ use testbench::RedisServer;
 use tokio::runtime::Builder;
 
 use self::blind::Blind;
-use self::kinds::{KINDS, Kind, Wrong};
+use self::kinds::{KINDS, Kind, Sides, Wrong};
 
-/// Forces races between two engines that share a Redis, and prints what went wrong in them: nothing.
+/// Forces races between two engines that share a Redis, and between two requests of one, and prints what
+/// went wrong in them: nothing. Every third is about a session of 20 KiB.
 #[derive(Args)]
 pub(crate) struct Races {
     /// How many races, of all kinds together.
@@ -112,7 +113,12 @@ async fn all(place: Place, count: usize, seed: u64, bar: Option<&ProgressBar>) -
         if dice >> 63 == 1 {
             engines.reverse();
         }
-        let wrong = run(engines).await;
+        let round = race / KINDS.len();
+        if round % 2 == 1 {
+            engines[1] = engines[0].clone();
+        }
+        let long = round % 3 == 2;
+        let wrong = run(Sides { engines, long }).await;
         rows[at].races += 1;
         rows[at].wrong.add(wrong);
         if let Some(bar) = bar {

@@ -8,29 +8,33 @@ use dancer_session::{Flushed, Session, SessionEngine};
 use tokio::sync::Barrier;
 
 /// Runs one race and says what was wrong afterwards.
-pub(super) type Kind = fn([SessionEngine; 2]) -> Pin<Box<dyn Future<Output = Wrong>>>;
+pub(super) type Kind = fn(Sides) -> Pin<Box<dyn Future<Output = Wrong>>>;
+
+/// Who races: two engines, or one twice, which queues its flushes.
+#[derive(Clone)]
+pub(super) struct Sides {
+    pub(super) engines: [SessionEngine; 2],
+    /// Whether the session is so long that it is changed in a transaction.
+    pub(super) long: bool,
+}
 
 pub(super) const KINDS: [(&str, Kind); 7] = [
-    ("flush against flush", |engines| {
-        Box::pin(two_flushes(engines))
+    ("flush against flush", |sides| Box::pin(two_flushes(sides))),
+    ("update against update", |sides| {
+        Box::pin(two_updates(sides))
     }),
-    ("update against update", |engines| {
-        Box::pin(two_updates(engines))
+    ("flush against destroy", |sides| {
+        Box::pin(flush_and_destroy(sides))
     }),
-    ("flush against destroy", |engines| {
-        Box::pin(flush_and_destroy(engines))
+    ("flush against renew", |sides| {
+        Box::pin(flush_and_renew(sides))
     }),
-    ("flush against renew", |engines| {
-        Box::pin(flush_and_renew(engines))
+    ("renew against renew", |sides| Box::pin(two_renews(sides))),
+    ("renew against destroy", |sides| {
+        Box::pin(renew_and_destroy(sides))
     }),
-    ("renew against renew", |engines| {
-        Box::pin(two_renews(engines))
-    }),
-    ("renew against destroy", |engines| {
-        Box::pin(renew_and_destroy(engines))
-    }),
-    ("session beside session", |engines| {
-        Box::pin(two_sessions(engines))
+    ("session beside session", |sides| {
+        Box::pin(two_sessions(sides))
     }),
 ];
 
@@ -69,7 +73,7 @@ impl Wrong {
     }
 }
 
-/// One session, as each of the two engines has read it.
+/// One session, as each of the two sides has read it.
 struct Race {
     engines: [SessionEngine; 2],
     id: String,
@@ -79,9 +83,13 @@ struct Race {
 const BEFORE: u64 = 7;
 
 impl Race {
-    async fn begin(engines: [SessionEngine; 2]) -> Self {
+    async fn begin(Sides { engines, long }: Sides) -> Self {
         let session = engines[0].create().await.expect("the server is well");
         set(&session, "before", BEFORE);
+        if long {
+            let text = "long ".repeat(4_000);
+            session.set("long", text).expect("a text can be set");
+        }
         let _ = session.flush().await.expect("the server is well");
         let id = session.id().expect("it was stored").as_str().to_owned();
         let hand = |engine: SessionEngine, id: String| async move {
@@ -136,8 +144,8 @@ fn get(session: &Session, name: &str) -> Option<u64> {
 }
 
 /// Different entries: both are there afterwards.
-async fn two_flushes(engines: [SessionEngine; 2]) -> Wrong {
-    let race = Race::begin(engines).await;
+async fn two_flushes(sides: Sides) -> Wrong {
+    let race = Race::begin(sides).await;
     set(&race.hands[0], "a", 1);
     set(&race.hands[1], "b", 2);
     let _ = race.run().await;
@@ -150,8 +158,8 @@ async fn two_flushes(engines: [SessionEngine; 2]) -> Wrong {
 }
 
 /// The same counter: both are counted.
-async fn two_updates(engines: [SessionEngine; 2]) -> Wrong {
-    let race = Race::begin(engines).await;
+async fn two_updates(sides: Sides) -> Wrong {
+    let race = Race::begin(sides).await;
     for hand in &race.hands {
         let counted = hand.update("n", |n: Option<u64>| n.unwrap_or(0) + 1);
         counted.expect("a number can be counted");
@@ -164,8 +172,8 @@ async fn two_updates(engines: [SessionEngine; 2]) -> Wrong {
 }
 
 /// The session has ended, whoever was first.
-async fn flush_and_destroy(engines: [SessionEngine; 2]) -> Wrong {
-    let race = Race::begin(engines).await;
+async fn flush_and_destroy(sides: Sides) -> Wrong {
+    let race = Race::begin(sides).await;
     set(&race.hands[0], "a", 1);
     race.hands[1].destroy();
     let [_, destroyed] = race.run().await;
@@ -176,8 +184,8 @@ async fn flush_and_destroy(engines: [SessionEngine; 2]) -> Wrong {
 }
 
 /// The change is in the renewed session if it was stored, and nowhere if it was refused.
-async fn flush_and_renew(engines: [SessionEngine; 2]) -> Wrong {
-    let race = Race::begin(engines).await;
+async fn flush_and_renew(sides: Sides) -> Wrong {
+    let race = Race::begin(sides).await;
     set(&race.hands[0], "a", 1);
     race.hands[1].renew();
     let [flushed, renewed] = race.run().await;
@@ -192,8 +200,8 @@ async fn flush_and_renew(engines: [SessionEngine; 2]) -> Wrong {
 }
 
 /// A double click on "Log in": one renews, the other one begins anew, and sees nothing of the first.
-async fn two_renews(engines: [SessionEngine; 2]) -> Wrong {
-    let race = Race::begin(engines).await;
+async fn two_renews(sides: Sides) -> Wrong {
+    let race = Race::begin(sides).await;
     for (hand, user) in race.hands.iter().zip([1, 2]) {
         hand.renew();
         set(hand, "user", user);
@@ -224,8 +232,8 @@ async fn two_renews(engines: [SessionEngine; 2]) -> Wrong {
 }
 
 /// Either it was renewed and lives, and the destroy says that it ended nothing; or it has ended.
-async fn renew_and_destroy(engines: [SessionEngine; 2]) -> Wrong {
-    let race = Race::begin(engines).await;
+async fn renew_and_destroy(sides: Sides) -> Wrong {
+    let race = Race::begin(sides).await;
     race.hands[0].renew();
     race.hands[1].destroy();
     let flushed = race.run().await;
@@ -240,9 +248,10 @@ async fn renew_and_destroy(engines: [SessionEngine; 2]) -> Wrong {
 }
 
 /// Two sessions over the same connections at once: each finds its own data, and keeps it.
-async fn two_sessions(engines: [SessionEngine; 2]) -> Wrong {
-    let [one, other] = [engines[0].clone(), engines[1].clone()];
-    let races = [Race::begin(engines).await, Race::begin([other, one]).await];
+async fn two_sessions(sides: Sides) -> Wrong {
+    let mut reversed = sides.clone();
+    reversed.engines.reverse();
+    let races = [Race::begin(sides).await, Race::begin(reversed).await];
     let mut tasks = Vec::new();
     for (race, value) in races.iter().zip([1, 2]) {
         for (engine, name) in race.engines.iter().cloned().zip(["a", "b"]) {

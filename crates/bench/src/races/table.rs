@@ -17,9 +17,10 @@ pub(super) fn print(seed: u64, rows: &[Row], blind: &[Row]) {
     let (races, wrong) = sum(blind);
     line("in a store that is blind", races, &wrong);
     println!(
-        "\nTwo engines with a connection each; both have read before either writes. Seed {seed}. The \
-         last line is\nthe same on a store that writes without comparing: it shows that these races \
-         find what goes wrong."
+        "\nTwo engines with connections of their own, and in every second race one with itself; both \
+         sides have\nread before either writes. Every third session has 20 KiB. Seed {seed}. The last \
+         line is the same on a\nstore that writes without comparing: it shows that these races find what \
+         goes wrong."
     );
 }
 
