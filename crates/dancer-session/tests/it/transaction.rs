@@ -253,6 +253,25 @@ async fn r34_without_a_connection_for_a_transaction_the_script_does_it() {
     }
 }
 
+/// No further connection is to be had: one attempt in a second, and the script stores.
+#[tokio::test]
+async fn r32_a_connection_that_can_not_be_had_is_not_asked_for_each_time() {
+    let bench = Bench::new(LONG_ENOUGH).await;
+    let session = bench.engine.create().await.unwrap();
+    let most = ["CONFIG", "SET", "maxclients"];
+    let most = redis::cmd(most[0]).arg(&most[1..]).arg(1).to_owned();
+    let () = most.query(&mut bench.raw()).unwrap();
+    session.set("long", "x".repeat(20_000)).unwrap();
+    let before = bench.substitute.connections();
+    for n in 0..5 {
+        session.set("n", n).unwrap();
+        assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    }
+    // On a machine that stands still for a second, two.
+    let tried = bench.substitute.connections() - before;
+    assert!((1..=2).contains(&tried), "{tried}");
+}
+
 /// The server that is full says so, and what it refuses is not half stored.
 #[tokio::test]
 async fn a_full_server_refuses_a_long_session_as_it_does_a_short_one() {

@@ -2,7 +2,7 @@
 //! with `WATCH`, bears nobody else on it. Made when they are needed, and they end with the shared one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::{Client, Value};
@@ -15,22 +15,32 @@ use super::line::{Line, Threads};
 use super::telling::{Telling, summary};
 
 pub(super) struct Pool {
-    idle: Mutex<Vec<(Line, Instant)>>,
+    state: Mutex<State>,
     /// As many as may be lent at a time.
     permits: Semaphore,
     /// Whether the server has said that what they are for can't be done there.
     refused: AtomicBool,
 }
 
+#[derive(Default)]
+struct State {
+    /// And since when each of them is.
+    idle: Vec<(Line, Instant)>,
+    /// When a connection could not be made.
+    failed: Option<Instant>,
+}
+
 /// So many are lent at a time. More do not make one server faster.
 const MOST: usize = 4;
 /// Longer idle ones are not lent again: something on the way may have forgotten them.
 const FRESH: Duration = Duration::from_secs(30);
+/// For so long none is made after one could not be: whoever waits for it does so in vain.
+const PAUSE: Duration = Duration::from_secs(1);
 
 impl Pool {
     pub(super) fn new() -> Self {
         Self {
-            idle: Mutex::default(),
+            state: Mutex::default(),
             permits: Semaphore::new(MOST),
             refused: AtomicBool::new(false),
         }
@@ -51,7 +61,14 @@ impl Pool {
         let permit = permit.ok()?.ok()?;
         let line = match self.take() {
             Some(line) => line,
-            None => Line::connect(client, threads, None, by).await.ok()?.0,
+            None if self.has_failed() => return None,
+            None => match Line::connect(client, threads, None, by).await {
+                Ok((line, _)) => line,
+                Err(_) => {
+                    self.state().failed = Some(Instant::now());
+                    return None;
+                }
+            },
         };
         Some(Lent {
             line,
@@ -62,9 +79,18 @@ impl Pool {
     }
 
     fn take(&self) -> Option<Line> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|(_, since)| since.elapsed() < FRESH);
-        idle.pop().map(|(line, _)| line)
+        let mut state = self.state();
+        state.idle.retain(|(_, since)| since.elapsed() < FRESH);
+        state.idle.pop().map(|(line, _)| line)
+    }
+
+    fn has_failed(&self) -> bool {
+        let failed = self.state().failed;
+        failed.is_some_and(|failed| failed.elapsed() < PAUSE)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -118,7 +144,6 @@ impl Lent<'_> {
     /// Keeps it for the next caller: all that was sent has been answered, and nothing is left with it.
     pub(super) fn give_back(self) {
         let Self { line, pool, .. } = self;
-        let mut idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push((line, Instant::now()));
+        pool.state().idle.push((line, Instant::now()));
     }
 }
