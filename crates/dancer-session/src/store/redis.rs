@@ -42,7 +42,7 @@ use crate::cache::Cache;
 use crate::{Error, Key, Settings, reports};
 
 /// A [`Store`] in Redis 6.2 or newer, over one connection that all sessions share; payloads of 16 KiB
-/// and more are changed over up to four others, made when needed.
+/// and more are stored again over up to eight others, made when needed.
 #[derive(Debug)]
 pub struct RedisStore {
     link: Link,
@@ -339,11 +339,12 @@ impl Store for RedisStore {
             if let Some(answer) = answer.await? {
                 return Ok(answer);
             }
-        } else if read.len().max(payload.len()) >= LONG {
-            // Apart, as few sessions are so long.
-            let answer = Box::pin(self.replace_long(key, read, payload, ttl, by));
-            if let Some(answer) = answer.await? {
-                return Ok(answer);
+        } else if payload.len() >= LONG {
+            // Apart, as few sessions are so long. Never a stub: the end of a session stays behind all that
+            // was sent before over the shared connection.
+            let replaced = Box::pin(self.replace_long(key, read, payload, ttl, by));
+            if replaced.await? {
+                return Ok(Replace::Replaced);
             }
         }
         let keys = [key];

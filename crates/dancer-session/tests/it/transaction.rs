@@ -59,6 +59,14 @@ impl Bench {
         self.other.retrieve(&id(session)).await.unwrap().unwrap()
     }
 
+    /// From now on nobody may do that.
+    fn forbid(&self, right: &str) {
+        let acl = redis::cmd("ACL")
+            .arg(&["SETUSER", "default", right])
+            .to_owned();
+        let () = acl.query(&mut self.raw()).unwrap();
+    }
+
     fn raw(&self) -> redis::Connection {
         let path = self.server.sock().display();
         let client = redis::Client::open(format!("unix://{path}")).unwrap();
@@ -124,7 +132,16 @@ async fn rule_4_7_a_long_session_is_changed_in_two_round_trips_without_a_script(
 async fn r14_what_is_set_in_a_transaction_ends_too() {
     let bench = Bench::new(LONG_ENOUGH).await;
     let session = bench.changed().await;
-    for pause in [0, 0, 60, 60] {
+    let [with, without] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+    let counts = [Arc::clone(&with), Arc::clone(&without)];
+    bench.substitute.rule(move |command: &[String]| {
+        if command[0] == "SET" {
+            let keeps = command.iter().any(|word| word == "KEEPTTL");
+            counts[usize::from(keeps)].fetch_add(1, Ordering::SeqCst);
+        }
+        Say::Pass
+    });
+    for pause in [0, 0, 0, 0, 60, 60] {
         let again = bench.engine.retrieve(&id(&session)).await.unwrap().unwrap();
         tokio::time::sleep(Duration::from_millis(pause)).await;
         let _ = bench.substitute.asked();
@@ -136,6 +153,15 @@ async fn r14_what_is_set_in_a_transaction_ends_too() {
         assert!((800_000..=900_000).contains(&left), "{left}");
     }
     assert_eq!(bench.substitute.connections(), 2);
+    assert!(with.load(Ordering::SeqCst) >= 2, "after 60 ms");
+    assert!(without.load(Ordering::SeqCst) >= 1, "at once");
+}
+
+/// The first words of what was asked; a script may have to be sent whole first.
+fn words_without_eval(bench: &Bench) -> Vec<String> {
+    let mut words = bench.substitute.asked();
+    words.retain(|word| word != "EVAL");
+    words
 }
 
 #[tokio::test]
@@ -146,8 +172,12 @@ async fn r12_what_was_there_before_the_transaction_is_kept() {
     other.set("theirs", 2).unwrap();
     assert_eq!(other.flush().await.unwrap(), Flushed::Stored);
     assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
-    let first = ["WATCH", "GET", "MULTI", "DISCARD"];
-    assert_eq!(bench.substitute.asked(), [&first[..], &CHANGE[..]].concat());
+    // What the server says over another connection than the shared one is not believed: the script asks.
+    let first = ["WATCH", "GET", "MULTI", "EVALSHA", "DISCARD"];
+    assert_eq!(
+        words_without_eval(&bench),
+        [&first[..], &CHANGE[..]].concat()
+    );
     let both = bench.stored(&session).await;
     assert_eq!(get(&both, "n"), Some(1));
     assert_eq!(get(&both, "theirs"), Some(2));
@@ -167,6 +197,26 @@ async fn r12_what_comes_into_the_transaction_is_kept() {
     assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
     assert!(raced.load(Ordering::SeqCst) >= 1, "there was a race");
     assert_eq!(get(&bench.stored(&session).await, "n"), Some(11));
+}
+
+/// A read that extends the session is a change, too, to who watches it; there may be many.
+#[tokio::test]
+async fn a_read_that_comes_into_the_transaction_costs_a_try_and_no_script() {
+    let bench = Bench::new(LONG_ENOUGH).await;
+    let session = bench.changed().await;
+    let key = bench.server.scan().await.remove(0);
+    let path = format!("unix://{}", bench.server.sock().display());
+    let touched = AtomicUsize::new(0);
+    bench.substitute.rule(move |command: &[String]| {
+        if command[0] == "EXEC" && touched.fetch_add(1, Ordering::SeqCst) == 0 {
+            let client = redis::Client::open(path.as_str()).unwrap();
+            let mut raw = client.get_connection().unwrap();
+            let () = raw.pexpire(&key, 900_000).unwrap();
+        }
+        Say::Pass
+    });
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    assert_eq!(bench.substitute.asked(), [CHANGE, CHANGE].concat());
 }
 
 #[tokio::test]
@@ -209,28 +259,139 @@ async fn r36_a_transaction_without_a_reply_is_found_out() {
     assert_eq!(get(&bench.stored(&session).await, "n"), Some(1));
 }
 
-/// Nothing that was to be part of a transaction is sent to a server that has opened none.
+/// Nothing that was to be part of a transaction is sent to a server that opens none, and none is asked
+/// for it twice.
 #[tokio::test]
 async fn r31_without_the_right_to_transactions_the_script_does_it() {
-    for (refused, asked) in [("WATCH", 3), ("MULTI", 3), ("EXEC", 5)] {
+    for (missing, first) in [
+        ("-watch", &["WATCH", "GET", "MULTI", "EVALSHA"][..]),
+        ("-multi", &["WATCH", "GET", "MULTI", "EVALSHA"]),
+        (
+            "-exec",
+            &["WATCH", "GET", "MULTI", "SET", "EXEC", "EVALSHA"],
+        ),
+    ] {
         let bench = Bench::new(LONG_ENOUGH).await;
         let session = bench.changed().await;
-        bench
-            .substitute
-            .rule(move |command: &[String]| match command[0] == refused {
-                true => Say::Line(format!("-NOPERM no permissions to run '{refused}'")),
-                false => Say::Pass,
-            });
+        bench.forbid(missing);
         assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
-        let words = bench.substitute.asked();
-        assert_eq!(words[..asked], CHANGE[..asked], "{refused}");
-        assert_eq!(words[asked], "EVALSHA", "{words:?}");
+        assert_eq!(words_without_eval(&bench), first, "{missing}");
         session.set("n", 2).unwrap();
         assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
-        let words = bench.substitute.asked();
-        assert_eq!(words, ["EVALSHA"], "it is not asked again");
+        assert_eq!(bench.substitute.asked(), ["EVALSHA"], "{missing}");
         assert_eq!(get(&bench.stored(&session).await, "n"), Some(2));
     }
+}
+
+/// Of that right, the engine learns when it begins another transaction.
+#[tokio::test]
+async fn r31_without_the_right_to_discard_the_script_does_it() {
+    let bench = Bench::new(LONG_ENOUGH).await;
+    let session = bench.changed().await;
+    bench.forbid("-discard");
+    let other = bench.stored(&session).await;
+    other.set("theirs", 2).unwrap();
+    assert_eq!(other.flush().await.unwrap(), Flushed::Stored);
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    let first = ["WATCH", "GET", "MULTI", "EVALSHA", "DISCARD"];
+    let second = ["WATCH", "GET", "MULTI", "EVALSHA"];
+    let words = words_without_eval(&bench);
+    assert_eq!(words, [&first[..], &second[..]].concat());
+    session.set("n", 2).unwrap();
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    assert_eq!(bench.substitute.asked(), ["EVALSHA"]);
+}
+
+/// Eight at a time have a connection, each its own; who comes then does not wait for long. They are kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_sessions_share_eight_further_connections() {
+    let bench = Bench::new(LONG_ENOUGH).await;
+    let mut sessions = Vec::new();
+    for _ in 0..10 {
+        sessions.push(bench.changed().await);
+    }
+    let hold = || {
+        bench.substitute.rule(|command| match command[0].as_str() {
+            "EXEC" => Say::After(Duration::from_secs(1)),
+            _ => Say::Pass,
+        });
+    };
+    for round in 1..3 {
+        bench.substitute.rule(|_| Say::Pass);
+        for session in &sessions {
+            session.set("n", round).unwrap();
+        }
+        let _ = bench.substitute.asked();
+        hold();
+        let mut words: Vec<String> = Vec::new();
+        let mut flushes = Vec::new();
+        for session in sessions.clone() {
+            flushes.push(tokio::spawn(async move { session.flush().await }));
+            // One after the other: while one connects, others do without.
+            let begun = ["EXEC", "EVALSHA"];
+            while words
+                .iter()
+                .filter(|word| begun.contains(&&***word))
+                .count()
+                < flushes.len()
+            {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                words.extend(bench.substitute.asked());
+            }
+        }
+        for flush in flushes {
+            assert_eq!(flush.await.unwrap().unwrap(), Flushed::Stored);
+        }
+        let count = |word: &str| words.iter().filter(|there| *there == word).count();
+        assert_eq!(count("EXEC"), 8, "{words:?}");
+        assert_eq!(count("EVALSHA"), 2, "{words:?}");
+        assert_eq!(bench.substitute.connections(), 1 + 8, "round {round}");
+    }
+    for session in &sessions {
+        assert_eq!(get(&bench.stored(session).await, "n"), Some(2));
+    }
+}
+
+/// Whoever goes away in the middle leaves no connection behind that somebody else could stumble over.
+#[tokio::test]
+async fn r12_a_flush_that_is_dropped_disturbs_no_other() {
+    for word in ["WATCH", "MULTI", "SET", "EXEC"] {
+        let bench = Bench::new(LONG_ENOUGH).await;
+        let (session, another) = (bench.changed().await, bench.changed().await);
+        let _ = bench.substitute.asked();
+        bench
+            .substitute
+            .rule(move |command| match command[0] == word {
+                true => Say::After(Duration::from_millis(100)),
+                false => Say::Pass,
+            });
+        let dropped = tokio::spawn(async move { session.flush().await });
+        while !bench.substitute.asked().iter().any(|asked| asked == word) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        dropped.abort();
+        assert!(dropped.await.is_err_and(|end| end.is_cancelled()), "{word}");
+        bench.substitute.rule(|_| Say::Pass);
+        for _ in 0..3 {
+            another
+                .update("n", |n: Option<u64>| n.unwrap_or(0) + 1)
+                .unwrap();
+            assert_eq!(another.flush().await.unwrap(), Flushed::Stored);
+        }
+        assert_eq!(get(&bench.stored(&another).await, "n"), Some(4), "{word}");
+    }
+}
+
+#[tokio::test]
+async fn r36_a_transaction_that_says_nothing_is_reported_as_unknown() {
+    let bench = Bench::new(Duration::from_secs(1)).await;
+    let session = bench.changed().await;
+    bench.substitute.rule(|command| match command[0] == "EXEC" {
+        true => Say::Nothing,
+        false => Say::Pass,
+    });
+    let error = session.flush().await.unwrap_err();
+    assert!(error.is_unknown(), "{error}");
 }
 
 /// The connection is dead, or nothing is heard on it: the shared one serves, within the deadline.

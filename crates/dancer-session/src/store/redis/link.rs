@@ -2,12 +2,13 @@
 //! the command. Which connection they take is the business of [`upkeep`](super::upkeep).
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, Cmd, ConnectionInfo, ProtocolVersion, Value};
+use redis::{Client, Cmd, ConnectionAddr, ConnectionInfo, ProtocolVersion, Value};
 use tokio::time::{sleep, timeout_at};
 
 use super::beside::Beside;
@@ -279,10 +280,26 @@ impl Link {
         self.upkeep.current()
     }
 
-    /// A connection for one caller, to the server of the shared one, if there is any to have until `by`.
-    pub(super) async fn lend<'l>(&self, live: &'l Live, by: Instant) -> Option<Lent<'l>> {
+    /// A connection for one caller, to the address of the shared one, if there is any to have soon.
+    pub(super) async fn lend<'l>(&self, live: &'l Arc<Live>, by: Instant) -> Option<Lent<'l>> {
         let (threads, telling) = (self.upkeep.threads(), *self.upkeep.telling());
-        live.pool.lend(&self.client, threads, telling, by).await
+        if is_crowded(live) || (threads == Threads::None && self.has_name()) {
+            return None;
+        }
+        let lent = live.pool.lend(&self.client, threads, telling, by).await;
+        // The address may lead to another server by now.
+        let current = self.upkeep.current();
+        lent.filter(|_| current.is_some_and(|current| Arc::ptr_eq(&current, live)))
+    }
+
+    /// Whether the address is one that has to be looked up, which without threads has no deadline.
+    fn has_name(&self) -> bool {
+        match self.client.get_connection_info().addr() {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => {
+                host.parse::<IpAddr>().is_err()
+            }
+            _ => false,
+        }
     }
 
     /// A connection besides the shared one, the same at each call as long as it answers.

@@ -1,13 +1,15 @@
 //! Connections that one caller has to itself for a moment: what a server keeps with a connection, as
 //! with `WATCH`, bears nobody else on it. Made when they are needed, and they end with the shared one.
+//!
+//! Nobody depends on them: who can't have one soon does without.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::{Client, Value};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout_at;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use super::command::Command;
 use super::fault::Fault;
@@ -18,35 +20,48 @@ pub(super) struct Pool {
     state: Mutex<State>,
     /// As many as may be lent at a time.
     permits: Semaphore,
+    /// Held by who makes one.
+    connecting: AsyncMutex<()>,
     /// Whether the server has said that what they are for can't be done there.
     refused: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
-    /// And since when each of them is.
-    idle: Vec<(Line, Instant)>,
+    idle: Vec<Idle>,
     /// When a connection could not be made.
     failed: Option<Instant>,
 }
 
-/// So many are lent at a time. More do not make one server faster.
-const MOST: usize = 4;
+struct Idle {
+    line: Line,
+    since: Instant,
+    open: bool,
+}
+
+/// So many are lent at a time; with a server next door, four would do.
+const MOST: usize = 8;
+/// Nobody waits longer for one that is lent to another. Less would send scripts to a server that is late
+/// already; more would be felt where the way there is long.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// Longer idle ones are not lent again: something on the way may have forgotten them.
 const FRESH: Duration = Duration::from_secs(30);
 /// For so long none is made after one could not be: whoever waits for it does so in vain.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Who had less time than this for making one has found out nothing.
+const FAIR: Duration = Duration::from_millis(100);
 
 impl Pool {
     pub(super) fn new() -> Self {
         Self {
             state: Mutex::default(),
             permits: Semaphore::new(MOST),
+            connecting: AsyncMutex::new(()),
             refused: AtomicBool::new(false),
         }
     }
 
-    /// A connection, or `None` if there is none to have until `by`, or they are of no use here.
+    /// A connection, or `None` if there is none to have soon, and until `by`, or they are of no use here.
     pub(super) async fn lend(
         &self,
         client: &Client,
@@ -54,39 +69,50 @@ impl Pool {
         telling: Telling,
         by: Instant,
     ) -> Option<Lent<'_>> {
+        let permit = match self.permits.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => timeout(PATIENCE, self.permits.acquire()).await.ok()?.ok()?,
+        };
         if self.refused.load(Ordering::Relaxed) {
             return None;
         }
-        let permit = timeout_at(by.into(), self.permits.acquire()).await;
-        let permit = permit.ok()?.ok()?;
-        let line = match self.take() {
-            Some(line) => line,
-            None if self.has_failed() => return None,
-            None => match Line::connect(client, threads, None, by).await {
-                Ok((line, _)) => line,
-                Err(_) => {
-                    self.state().failed = Some(Instant::now());
-                    return None;
-                }
-            },
+        let idle = self.take();
+        let (line, open) = match idle {
+            Some(idle) => (idle.line, idle.open),
+            None => (self.connect(client, threads, by).await?, false),
         };
         Some(Lent {
             line,
+            open,
             telling,
             pool: self,
             _permit: permit,
         })
     }
 
-    fn take(&self) -> Option<Line> {
-        let mut state = self.state();
-        state.idle.retain(|(_, since)| since.elapsed() < FRESH);
-        state.idle.pop().map(|(line, _)| line)
+    /// Makes one, unless somebody else does just now.
+    async fn connect(&self, client: &Client, threads: Threads, by: Instant) -> Option<Line> {
+        let _alone = self.connecting.try_lock().ok()?;
+        let failed = self.state().failed;
+        if failed.is_some_and(|failed| failed.elapsed() < PAUSE) {
+            return None;
+        }
+        let fair = Instant::now() + FAIR <= by;
+        match Line::connect(client, threads, None, by).await {
+            Ok((line, _)) => Some(line),
+            Err(_) => {
+                if fair {
+                    self.state().failed = Some(Instant::now());
+                }
+                None
+            }
+        }
     }
 
-    fn has_failed(&self) -> bool {
-        let failed = self.state().failed;
-        failed.is_some_and(|failed| failed.elapsed() < PAUSE)
+    fn take(&self) -> Option<Idle> {
+        let mut state = self.state();
+        state.idle.retain(|idle| idle.since.elapsed() < FRESH);
+        state.idle.pop()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -97,6 +123,8 @@ impl Pool {
 /// One of them, for one caller; it ends when dropped, unless it is [given back](Self::give_back).
 pub(super) struct Lent<'p> {
     line: Line,
+    /// Whether the one before has left a transaction open.
+    pub(super) open: bool,
     telling: Telling,
     pool: &'p Pool,
     _permit: SemaphorePermit<'p>,
@@ -141,9 +169,12 @@ impl Lent<'_> {
         self.pool.refused.store(true, Ordering::Relaxed);
     }
 
-    /// Keeps it for the next caller: all that was sent has been answered, and nothing is left with it.
+    /// Keeps it for the next caller: all that was sent has been answered.
     pub(super) fn give_back(self) {
-        let Self { line, pool, .. } = self;
-        pool.state().idle.push((line, Instant::now()));
+        let Self {
+            line, open, pool, ..
+        } = self;
+        let since = Instant::now();
+        pool.state().idle.push(Idle { line, since, open });
     }
 }

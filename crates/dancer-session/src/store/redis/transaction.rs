@@ -1,6 +1,9 @@
 //! How a long payload is replaced: with `WATCH`, `MULTI` and `EXEC`. A script would have to take both
 //! payloads and the one that is there into Lua, which goes over each byte of all three while all other
 //! clients wait; this takes one more round trip instead.
+//!
+//! Only success is believed. Whatever else comes of it, nothing has been changed, and the script says why,
+//! over the connection that everything else goes over.
 
 use std::time::{Duration, Instant};
 
@@ -8,17 +11,19 @@ use redis::Value;
 
 use super::RedisStore;
 use super::command::Command;
-use super::fault::{Action, Fault, Outcome};
+use super::fault::{Action, Fault, Outcome, words};
 use super::pool::Lent;
-use crate::store::Replace;
 use crate::{Error, Key};
 
 /// From this length on, in bytes.
 pub(super) const LONG: usize = 16 * 1024;
 
+/// One that was in vain is tried again: also a read that extends a session is a change to who watches it.
+const TRIES: usize = 2;
+
 impl RedisStore {
-    /// Replaces a payload in a transaction. `None`: nothing was replaced, and the script has to find
-    /// out what is the matter.
+    /// Replaces a payload in a transaction. `false`: nothing was replaced, and the script is to do it, or
+    /// to say why not.
     pub(super) async fn replace_long(
         &self,
         key: &Key,
@@ -26,103 +31,141 @@ impl RedisStore {
         payload: &[u8],
         ttl: Option<Duration>,
         by: Instant,
-    ) -> Result<Option<Replace>, Error> {
+    ) -> Result<bool, Error> {
+        let command = Command::new("SET", key).key(key).payload(payload).arg("XX");
+        let command = match ttl {
+            Some(ttl) => command.expiring_in(ttl),
+            None => command.arg("KEEPTTL"),
+        };
         let Some(live) = self.link.current() else {
-            return Ok(None);
+            return Ok(false);
         };
-        // The script is to have the time for its own try.
+        // The script is to have time, too.
         let soon = halfway(by);
-        let Some(lent) = self.link.lend(&live, soon).await else {
-            return Ok(None);
+        let Some(mut lent) = self.link.lend(&live, soon).await else {
+            return Ok(false);
         };
-        let Some((lent, there)) = begin(lent, key, soon).await else {
-            return Ok(None);
-        };
-        if there.as_deref() == Some(read) {
-            let command = Command::new("SET", key).key(key).payload(payload).arg("XX");
-            let command = match ttl {
-                Some(ttl) => command.expiring_in(ttl),
-                None => command.arg("KEEPTTL"),
-            };
-            return self.end(lent, &command, key, by).await;
-        }
-        let discard = Command::new("DISCARD", key);
-        if lent.send(&discard, soon).await.is_ok() {
-            lent.give_back();
-        }
-        Ok(Some(match there {
-            None => Replace::Gone,
-            Some(there) => Replace::Changed(there.into()),
-        }))
-    }
-
-    /// Carries out the change, if nobody else has made one since [`begin`].
-    async fn end(
-        &self,
-        lent: Lent<'_>,
-        change: &Command<'_>,
-        key: &Key,
-        by: Instant,
-    ) -> Result<Option<Replace>, Error> {
-        let exec = Command::new("EXEC", key);
-        let (_queued, done) = tokio::join!(lent.send_ahead(change, by), lent.send(&exec, by));
-        let stored = match done {
-            // Somebody else has changed it.
-            Ok(Value::Nil) => Ok(None),
-            Ok(Value::Array(replies)) => match <[Value; 1]>::try_from(replies) {
-                Ok([Value::Okay]) => Ok(Some(Replace::Replaced)),
-                Ok([Value::Nil]) => Ok(Some(Replace::Gone)),
-                Ok([Value::ServerError(error)]) => Err(Fault::Refused(error)),
-                Ok(_) | Err(_) => Err(Fault::Strange),
-            },
-            Ok(_) => Err(Fault::Strange),
-            Err(fault) => Err(fault),
-        };
-        let fault = match stored {
-            Ok(stored) => {
-                lent.give_back();
-                return Ok(stored);
+        for _ in 0..TRIES {
+            match begin(&mut lent, key, soon).await {
+                Ok(Some(there)) if there == read => {}
+                Ok(_) => {
+                    // What is there, another server may have said that is not the shared connection's.
+                    lent.give_back();
+                    return Ok(false);
+                }
+                Err(fault) => {
+                    if is_final(&fault) {
+                        lent.lend_no_more();
+                    }
+                    return Ok(false);
+                }
             }
-            Err(fault) => fault,
-        };
-        let row = fault.row();
-        if row.misconfigured {
-            lent.lend_no_more();
+            match end(&mut lent, &command, key, by).await {
+                Ok(Done::Stored) => {
+                    lent.give_back();
+                    return Ok(true);
+                }
+                Ok(Done::Gone) => {
+                    lent.give_back();
+                    return Ok(false);
+                }
+                Ok(Done::Touched) => {}
+                Err(fault) => {
+                    if is_forbidden(&fault) {
+                        lent.lend_no_more();
+                    } else if fault.row().what == "EXECABORT" {
+                        lent.open = false;
+                        lent.give_back();
+                    }
+                    return match fault.row().outcome {
+                        Outcome::NotApplied => Ok(false),
+                        Outcome::Unknown => Err(self.error(&command, &fault)),
+                    };
+                }
+            }
         }
-        match row.outcome {
-            Outcome::NotApplied => Ok(None),
-            Outcome::Unknown => Err(self.error(change, &fault)),
-        }
+        lent.give_back();
+        Ok(false)
     }
 }
 
 /// Reads what is there and has the server remember if it changes from now on. The transaction is open
 /// already: a server that has none must not take what is sent next for a plain command.
-async fn begin<'p>(lent: Lent<'p>, key: &Key, by: Instant) -> Option<(Lent<'p>, Option<Vec<u8>>)> {
+async fn begin(lent: &mut Lent<'_>, key: &Key, by: Instant) -> Result<Option<Vec<u8>>, Fault> {
+    let discard = Command::new("DISCARD", key);
     let watch = Command::new("WATCH", key).key(key);
     let get = Command::new("GET", key).key(key);
     let multi = Command::new("MULTI", key);
-    let (watched, there, opened) = tokio::join!(
+    let (discarded, watched, there, opened) = tokio::join!(
+        async {
+            match lent.open {
+                true => lent.send_ahead(&discard, by).await,
+                false => Ok(Value::Okay),
+            }
+        },
         lent.send_ahead(&watch, by),
         lent.send_ahead(&get, by),
         lent.send(&multi, by)
     );
-    match (watched, there, opened) {
-        (Ok(Value::Okay), Ok(Value::BulkString(there)), Ok(Value::Okay)) => {
-            Some((lent, Some(there)))
+    for answer in [discarded, watched, opened] {
+        if answer? != Value::Okay {
+            return Err(Fault::Strange);
         }
-        (Ok(Value::Okay), Ok(Value::Nil), Ok(Value::Okay)) => Some((lent, None)),
-        (Err(fault), _, _) | (_, _, Err(fault)) if is_final(&fault) => {
-            lent.lend_no_more();
-            None
-        }
-        _ => None,
     }
+    lent.open = true;
+    match there {
+        Ok(Value::BulkString(there)) => Ok(Some(there)),
+        // Or one that is no string: nothing that a flush can replace.
+        Ok(Value::Nil) | Err(Fault::Refused(_)) => Ok(None),
+        Ok(_) => Err(Fault::Strange),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// What became of a transaction.
+enum Done {
+    Stored,
+    /// The key is not there.
+    Gone,
+    /// Somebody has changed the key, or its expiry.
+    Touched,
+}
+
+/// Carries out the change, unless the key was touched since [`begin`].
+async fn end(
+    lent: &mut Lent<'_>,
+    change: &Command<'_>,
+    key: &Key,
+    by: Instant,
+) -> Result<Done, Fault> {
+    let exec = Command::new("EXEC", key);
+    let (_queued, done) = tokio::join!(lent.send_ahead(change, by), lent.send(&exec, by));
+    let done = match done? {
+        Value::Nil => Done::Touched,
+        Value::Array(replies) => match <[Value; 1]>::try_from(replies) {
+            Ok([Value::Okay]) => Done::Stored,
+            Ok([Value::Nil]) => Done::Gone,
+            Ok([Value::ServerError(error)]) => return Err(Fault::Refused(error)),
+            Ok(_) | Err(_) => return Err(Fault::Strange),
+        },
+        _ => return Err(Fault::Strange),
+    };
+    lent.open = false;
+    Ok(done)
 }
 
 /// Whether the server will say the same again: it knows no transactions, or not for this user.
 fn is_final(fault: &Fault) -> bool {
     fault.is_answer() && fault.row().action == Action::GiveUp
+}
+
+/// Whether the user lacks a right. Of one to `EXEC` itself, the server says that in its words about a
+/// transaction that was discarded.
+fn is_forbidden(fault: &Fault) -> bool {
+    match fault {
+        Fault::Refused(error) => words(error).contains("NOPERM"),
+        _ => false,
+    }
 }
 
 fn halfway(by: Instant) -> Instant {
