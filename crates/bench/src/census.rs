@@ -57,15 +57,14 @@ impl Census {
         }
     }
 
-    /// The commands that clients sent. Those inside of a script are no round trips; whoever sends
-    /// scripts here sends neither `GET` nor `SET` besides.
+    /// The commands that clients sent: without the `GET` and the `SET` inside of each script, which are no
+    /// round trips.
     pub(crate) fn commands(&self) -> f64 {
-        let scripts = self.calls.contains_key("evalsha");
-        let sent = self.calls.iter().filter(|(name, _)| {
-            let inside = scripts && matches!(name.as_str(), "get" | "set");
-            !inside
-        });
-        sent.map(|(_, calls)| calls).sum::<f64>().max(0.0)
+        let called = |name: &str| self.calls.get(name).copied().unwrap_or(0.0);
+        let scripts = called("evalsha");
+        let inside = ["get", "set"].map(|name| called(name).min(scripts));
+        let all = self.calls.values().sum::<f64>();
+        (all - inside.iter().sum::<f64>()).max(0.0)
     }
 }
 
