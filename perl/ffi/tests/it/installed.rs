@@ -80,7 +80,8 @@ fn packed_built_and_installed_it_works_from_any_directory() {
     // gone while it is linked anew.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("distribution");
     let target = target.to_str().expect("a path of text");
-    let built = [("CARGO_TARGET_DIR", target)];
+    // And with one job: beside it there are tests with deadlines.
+    let built = [("CARGO_TARGET_DIR", target), ("CARGO_BUILD_JOBS", "1")];
     let base = format!("INSTALL_BASE={}", place.path().join("installed").display());
     run(
         &unpacked,
