@@ -312,7 +312,7 @@ async fn long_sessions_share_eight_further_connections() {
     }
     let hold = || {
         bench.substitute.rule(|command| match command[0].as_str() {
-            "EXEC" => Say::After(Duration::from_secs(1)),
+            "EXEC" => Say::After(Duration::from_secs(3)),
             _ => Say::Pass,
         });
     };
@@ -382,9 +382,25 @@ async fn r12_a_flush_that_is_dropped_disturbs_no_other() {
     }
 }
 
+/// An answer that nobody knows is not met again at each further try.
+#[tokio::test]
+async fn r36_a_server_that_does_not_know_exec_gets_the_script() {
+    let bench = Bench::new(LONG_ENOUGH).await;
+    let session = bench.changed().await;
+    bench.substitute.rule(|command| match command[0] == "EXEC" {
+        true => Say::Line("-ERR unknown command 'EXEC'".into()),
+        false => Say::Pass,
+    });
+    session.set("m", 1).unwrap();
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    assert_eq!(get(&bench.stored(&session).await, "n"), Some(1));
+    let words = bench.substitute.asked();
+    assert_eq!(words.iter().filter(|word| *word == "EXEC").count(), 1);
+}
+
 #[tokio::test]
 async fn r36_a_transaction_that_says_nothing_is_reported_as_unknown() {
-    let bench = Bench::new(Duration::from_secs(1)).await;
+    let bench = Bench::new(Duration::from_secs(3)).await;
     let session = bench.changed().await;
     bench.substitute.rule(|command| match command[0] == "EXEC" {
         true => Say::Nothing,
@@ -399,7 +415,7 @@ async fn r36_a_transaction_that_says_nothing_is_reported_as_unknown() {
 async fn r34_without_a_connection_for_a_transaction_the_script_does_it() {
     for says in [Say::HangUp, Say::Nothing] {
         for word in ["WATCH", "MULTI"] {
-            let bench = Bench::new(Duration::from_secs(2)).await;
+            let bench = Bench::new(Duration::from_secs(4)).await;
             let session = bench.changed().await;
             let said = says.clone();
             bench

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use redis::{Client, Value};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::command::Command;
 use super::fault::Fault;
@@ -71,7 +71,11 @@ impl Pool {
     ) -> Option<Lent<'_>> {
         let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
-            Err(_) => timeout(PATIENCE, self.permits.acquire()).await.ok()?.ok()?,
+            Err(_) => {
+                let until = by.min(Instant::now() + PATIENCE);
+                let permit = timeout_at(until.into(), self.permits.acquire()).await;
+                permit.ok()?.ok()?
+            }
         };
         if self.refused.load(Ordering::Relaxed) {
             return None;

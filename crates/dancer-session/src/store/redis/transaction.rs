@@ -2,8 +2,8 @@
 //! payloads and the one that is there into Lua, which goes over each byte of all three while all other
 //! clients wait; this takes one more round trip instead.
 //!
-//! Only success is believed. Whatever else comes of it, nothing has been changed, and the script says why,
-//! over the connection that everything else goes over.
+//! Only success is believed. Where anything else comes of it and nothing has been changed, the script says
+//! why, over the connection that everything else goes over; a lost answer to `EXEC` is unknown.
 
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,10 @@ impl RedisStore {
                 }
                 Ok(Done::Touched) => {}
                 Err(fault) => {
-                    if is_forbidden(&fault) {
+                    // Nor is an answer that nobody knows asked for at each further try.
+                    let strange = fault.is_answer() || matches!(fault, Fault::Strange);
+                    let unknown = strange && fault.row().outcome == Outcome::Unknown;
+                    if is_forbidden(&fault) || unknown {
                         lent.lend_no_more();
                     } else if fault.row().what == "EXECABORT" {
                         lent.open = false;
