@@ -221,10 +221,7 @@ impl RedisStore {
     ) -> Result<Option<Replace>, Error> {
         let command = Command::new("SET", key).key(key).payload(payload);
         let command = command.arg("IFEQ").payload(read);
-        let command = match ttl {
-            Some(ttl) => command.expiring_in(ttl),
-            None => command.arg("KEEPTTL"),
-        };
+        let command = command.expiring_in_or_keeping(ttl);
         match self.link.send(&command, by).await {
             Err(fault) if fault.is_syntax() => return Ok(None),
             Err(fault) => return Err(self.error(&command, &fault)),

@@ -96,6 +96,14 @@ impl<'k> Command<'k> {
         self.and(Argument::Expiry(milliseconds(time)))
     }
 
+    /// The same, or as long as it had left.
+    pub(super) fn expiring_in_or_keeping(self, time: Option<Duration>) -> Self {
+        match time {
+            Some(time) => self.expiring_in(time),
+            None => self.arg("KEEPTTL"),
+        }
+    }
+
     fn and(mut self, argument: Argument<'k>) -> Self {
         self.arguments.push(argument);
         self

@@ -33,10 +33,7 @@ impl RedisStore {
         by: Instant,
     ) -> Result<bool, Error> {
         let command = Command::new("SET", key).key(key).payload(payload).arg("XX");
-        let command = match ttl {
-            Some(ttl) => command.expiring_in(ttl),
-            None => command.arg("KEEPTTL"),
-        };
+        let command = command.expiring_in_or_keeping(ttl);
         let Some(live) = self.link.current() else {
             return Ok(false);
         };
