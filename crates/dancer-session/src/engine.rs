@@ -403,7 +403,7 @@ impl SessionEngine {
         ttl: Option<Duration>,
         by: Instant,
     ) -> Result<Replace, Error> {
-        let _forgotten = self.forgetting(key);
+        let _changing = self.begin_change(key);
         match self.here.store.replace(key, read, payload, ttl, by).await {
             Err(error) if self.is_foreign(&error, key) => Ok(Replace::Gone),
             outcome => outcome,

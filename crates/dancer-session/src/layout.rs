@@ -9,7 +9,9 @@ mod perl;
 mod room;
 mod scan;
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -18,7 +20,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
-use crate::id::{Fingerprint, Mark, SessionId, encode};
+use crate::id::{Entropy, Fingerprint, Mark, SessionId, encode, random_text};
 use crate::lifetime::Moment;
 use crate::owner::Owned;
 use crate::session::Read;
@@ -42,6 +44,27 @@ enum Name {
     Text(Arc<str>),
 }
 
+// So a map by keys is looked into with their texts.
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Key {}
+
 /// 128 bits in base64url.
 const HASH_CHARS: usize = 22;
 
@@ -52,6 +75,17 @@ impl Key {
 
     pub(crate) fn bare(id: &SessionId) -> Self {
         Self(Name::Bare(id.clone()))
+    }
+
+    /// A key that is nobody's, and that nobody else knows.
+    pub(crate) fn scratch(prefix: &str) -> Result<Self, Error> {
+        let random = random_text(&Entropy::default())?;
+        Ok(Self(Name::Text(format!("{prefix}scratch:{random}").into())))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn named(name: &str) -> Self {
+        Self(Name::Text(name.into()))
     }
 
     /// The index of the sessions of `owner`, whose name it does not show.

@@ -20,7 +20,10 @@ pub(crate) struct Bare {
 }
 
 /// What a flush of the engine runs.
-pub(super) const FLUSH: &str = include_str!("../../../dancer-session/src/store/flush.lua");
+pub(super) const FLUSH: &str = concat!(
+    include_str!("../../../dancer-session/src/store/flush.lua"),
+    "return 1\n"
+);
 
 impl Bare {
     /// `keys`: those of our sessions.

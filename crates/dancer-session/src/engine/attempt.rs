@@ -121,7 +121,9 @@ impl<'a> Attempt<'a> {
             Box::pin(self.enlist(&document)).await?;
         }
         let Some(fresh) = self.fresh.clone() else {
-            let payload = engine.codec.encode(&self.base.key, &document)?;
+            let key = &self.base.key;
+            let payload = engine.codec.encode(key, &document)?;
+            let document = self.engine.as_kept(key, &payload, document);
             let same_use = |extended: &Moment| engine.lifetime.is_same_use(*extended, ttl, now);
             let extended = self.base.extended.filter(same_use);
             let read = self.tried.insert(Read::new(
@@ -131,17 +133,11 @@ impl<'a> Attempt<'a> {
                 document,
                 extended.or(Some(engine.lifetime.extended(ttl, now))),
             ));
-            let answer = self
+            let ttl = extended.is_none().then_some(ttl);
+            let replacing = self
                 .engine
-                .replace(
-                    &self.base.key,
-                    &self.base.payload,
-                    &read.payload,
-                    extended.is_none().then_some(ttl),
-                    self.doubt.by,
-                )
-                .await?;
-            return Ok(match answer {
+                .replace_read(&self.base, read, ttl, self.doubt.by);
+            return Ok(match replacing.await? {
                 Replace::Replaced => Answer::Done,
                 Replace::Changed(payload) => Answer::Changed(payload),
                 Replace::Gone => Answer::Gone,
@@ -175,7 +171,7 @@ impl<'a> Attempt<'a> {
             payload: &read.payload,
             ttl,
         };
-        let _forgotten = self.engine.forgetting(&self.base.key);
+        let _changing = self.engine.begin_change(&self.base.key);
         let answer = match engine.store.renew(renewal, self.doubt.by).await {
             Err(error) if self.engine.is_foreign(&error, &self.base.key) => Renew::Gone,
             answer => answer?,

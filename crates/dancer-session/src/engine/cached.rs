@@ -1,14 +1,18 @@
 //! Sessions out of the cache, and into it; what this process does itself, the cache forgets here.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 
 use super::SessionEngine;
-use crate::cache::{Cache, Reading};
+use crate::cache::{Cache, Changing, Reading};
 use crate::id::SessionId;
-use crate::layout::Key;
+use crate::layout::{Content, Document, Key};
 use crate::lifetime::Moment;
 use crate::session::{Read, Session};
+use crate::store::Replace;
+use crate::{Error, RedisStore};
 
 impl SessionEngine {
     /// A session that was read before and has not changed since, nor ended.
@@ -43,7 +47,7 @@ impl SessionEngine {
 
     /// To be called before a key is read. `None`: what is read is not to be kept.
     pub(super) fn begin_reading(&self, key: &Key) -> Option<Reading> {
-        self.cache()?.begin(key.as_str())
+        self.cache()?.begin(key)
     }
 
     /// Keeps what was read of a session that is `due` to live so long after a use, and whose key had
@@ -57,22 +61,76 @@ impl SessionEngine {
         left: Duration,
     ) {
         if let Some(reading) = reading {
-            let left = left.min(due);
-            let touched = now.minus(due - left);
-            reading.take_in(read, touched, now.plus(left));
+            let (touched, ends) = moments(due, left, now);
+            reading.take_in(read, touched, ends);
         }
     }
 
     /// Held while this process changes what is under a key: whatever was read before that, or is read
     /// meanwhile, is not kept. The server tells us, too, but who has the answer to a change need not
     /// have its word yet.
-    pub(super) fn forgetting(&self, key: &Key) -> Option<Forgetting> {
+    pub(super) fn begin_change(&self, key: &Key) -> Option<Changing> {
         let cache = self.here.cache.as_ref()?;
-        cache.forget(key.as_str());
-        Some(Forgetting {
-            cache: Arc::clone(cache),
-            key: key.as_str().into(),
-        })
+        Some(cache.begin_change(key))
+    }
+
+    /// Replaces what was read by what is to be stored, which lives for `ttl`, or as long as it did; and
+    /// keeps that, if there is a cache.
+    pub(super) async fn replace_read(
+        &self,
+        read: &Read,
+        new: &Read,
+        ttl: Option<Duration>,
+        by: Instant,
+    ) -> Result<Replace, Error> {
+        match self.here.cache.as_ref().zip(self.here.redis.as_ref()) {
+            None => {
+                let (key, read) = (&read.key, &read.payload);
+                self.replace(key, read, &new.payload, ttl, by).await
+            }
+            // Apart, as few have one.
+            Some(both) => Box::pin(self.replace_and_keep(both, read, new, ttl, by)).await,
+        }
+    }
+
+    /// What is about to be stored, as a read would bring it, if it may be kept: not together with all
+    /// that it was made of.
+    pub(super) fn as_kept(&self, key: &Key, payload: &Bytes, document: Document) -> Document {
+        let both = self.here.cache.as_ref().zip(self.here.redis.as_ref());
+        if !both.is_some_and(|(_, redis)| redis.may_look(payload)) {
+            return document;
+        }
+        match self.decode(key, payload) {
+            Ok(Content::Session(read)) => read,
+            _ => document,
+        }
+    }
+
+    async fn replace_and_keep(
+        &self,
+        (cache, redis): (&Arc<Cache>, &Arc<RedisStore>),
+        read: &Read,
+        new: &Read,
+        ttl: Option<Duration>,
+        by: Instant,
+    ) -> Result<Replace, Error> {
+        let (key, payload) = (&new.key, &new.payload);
+        let now = self.here.clock.now();
+        let changing = cache.begin_change(key);
+        // In two boxes: what is longer than 1032 bytes, glibc does not keep at hand.
+        let replaced = redis.replace_and_look(key, &read.payload, payload, ttl, by);
+        match Box::pin(replaced).await {
+            Ok((Replace::Replaced, left)) => {
+                if let (Some(left), Some(due)) = (left, self.limit(&new.document, now)) {
+                    let (touched, ends) = moments(due, left, now);
+                    changing.take_in(new, touched, ends);
+                }
+                Ok(Replace::Replaced)
+            }
+            Ok((outcome, _)) => Ok(outcome),
+            Err(error) if self.is_foreign(&error, key) => Ok(Replace::Gone),
+            Err(error) => Err(error),
+        }
     }
 
     /// The cache, as long as the server would tell if anything in it had changed.
@@ -82,14 +140,9 @@ impl SessionEngine {
     }
 }
 
-/// See [`SessionEngine::forgetting`].
-pub(super) struct Forgetting {
-    cache: Arc<Cache>,
-    key: Box<str>,
-}
-
-impl Drop for Forgetting {
-    fn drop(&mut self) {
-        self.cache.forget_own(&self.key);
-    }
+/// When a key was touched that has so much `left` at `now`, of a session `due` to live so long after a
+/// use; and when that ends.
+fn moments(due: Duration, left: Duration, now: Moment) -> (Moment, Moment) {
+    let left = left.min(due);
+    (now.minus(due - left), now.plus(left))
 }

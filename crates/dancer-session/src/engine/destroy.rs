@@ -78,7 +78,7 @@ impl SessionEngine {
             Ok(Content::Stub(stub)) => Ok(stub.mark == mark),
             Ok(Content::Foreign) => Ok(true),
             Ok(Content::Session(_)) | Err(_) => {
-                let _forgotten = self.forgetting(key);
+                let _changing = self.begin_change(key);
                 let store = &self.here.store;
                 // The answer to a touch may take until the next call.
                 let touch = store.touch(key, Duration::ZERO, by);

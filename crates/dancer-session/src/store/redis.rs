@@ -48,6 +48,7 @@ pub struct RedisStore {
     link: Link,
     timeout: Duration,
     flush: Script,
+    flush_and_look: Script,
     renew: Script,
     enlist: Script,
 }
@@ -79,9 +80,14 @@ impl RedisStore {
         cache: Option<&Arc<Cache>>,
     ) -> Result<Self, Error> {
         Ok(Self {
-            link: Link::new(settings, threads, cache.map(Tracking::of))?,
+            link: Link::new(
+                settings,
+                threads,
+                cache.map(|cache| Tracking::of(cache, &settings.prefix)),
+            )?,
             timeout: settings.timeout,
-            flush: Script::new("flush", include_str!("flush.lua"), 1),
+            flush: Script::new("flush", FLUSH, 1),
+            flush_and_look: Script::new("flush", FLUSH_AND_LOOK, 1),
             renew: Script::new("renew", include_str!("renew.lua"), 2),
             enlist: Script::new("enlist", include_str!("enlist.lua"), 1),
         })
@@ -239,6 +245,48 @@ impl RedisStore {
         })
     }
 
+    /// Whether [`replace_and_look`](Self::replace_and_look) can look behind this payload.
+    pub(crate) fn may_look(&self, payload: &[u8]) -> bool {
+        payload.len() < LONG && self.link.tells_of_scripts()
+    }
+
+    /// Replaces a payload, as [`replace`](Store::replace) does. If the server will tell over this
+    /// connection of the next change of the key, also how long that has left.
+    pub(crate) async fn replace_and_look(
+        &self,
+        key: &Key,
+        read: &[u8],
+        payload: &[u8],
+        ttl: Option<Duration>,
+        by: Instant,
+    ) -> Result<(Replace, Option<Duration>), Error> {
+        if !self.may_look(payload) {
+            // Apart, as it is as large once more.
+            let replaced = Box::pin(self.replace(key, read, payload, ttl, by)).await?;
+            return Ok((replaced, None));
+        }
+        let (script, keys) = (&self.flush_and_look, [key]);
+        let reply = self.run(script, &keys, by, flushing(read, payload, ttl));
+        match reply.await? {
+            // Without an end it would be somebody else's.
+            Value::Int(-1) => Ok((Replace::Replaced, None)),
+            Value::Int(left @ 0..)
+                if ttl.is_none_or(|ttl| i128::from(left) <= ttl.as_millis() as i128) =>
+            {
+                Ok((Replace::Replaced, Some(Duration::from_millis(left as u64))))
+            }
+            reply => Ok((self.not_replaced(key, reply)?, None)),
+        }
+    }
+
+    fn not_replaced(&self, key: &Key, reply: Value) -> Result<Replace, Error> {
+        match reply {
+            Value::Nil => Ok(Replace::Gone),
+            Value::BulkString(there) => Ok(Replace::Changed(there.into())),
+            _ => Err(self.strange(&self.flush.by_hash(&[key]))),
+        }
+    }
+
     fn payload(&self, command: &Command<'_>, value: Value) -> Result<Option<Bytes>, Error> {
         match value {
             Value::BulkString(payload) => Ok(Some(payload.into())),
@@ -345,18 +393,10 @@ impl Store for RedisStore {
             }
         }
         let keys = [key];
-        let reply = self.run(&self.flush, &keys, by, |command| {
-            let command = command.payload(read).payload(payload);
-            match ttl {
-                Some(ttl) => command.milliseconds(ttl),
-                None => command,
-            }
-        });
+        let reply = self.run(&self.flush, &keys, by, flushing(read, payload, ttl));
         match reply.await? {
             Value::Int(1) => Ok(Replace::Replaced),
-            Value::Nil => Ok(Replace::Gone),
-            Value::BulkString(there) => Ok(Replace::Changed(there.into())),
-            _ => Err(self.strange(&self.flush.by_hash(&[key]))),
+            reply => self.not_replaced(key, reply),
         }
     }
 
@@ -455,6 +495,30 @@ impl Store for RedisStore {
     }
 }
 
+/// What both ways to end it begin with.
+const FLUSH: &str = concat!(include_str!("flush.lua"), "return 1\n");
+/// The key is read once more, in the same step: so the server tells of its next change, too. Not with a
+/// command that may fail now that the payload is stored.
+const FLUSH_AND_LOOK: &str = concat!(
+    include_str!("flush.lua"),
+    "return tonumber(redis.pcall('PTTL', KEYS[1])) or -1\n"
+);
+
+/// The arguments of both.
+fn flushing<'k>(
+    read: &'k [u8],
+    payload: &'k [u8],
+    ttl: Option<Duration>,
+) -> impl Fn(Command<'k>) -> Command<'k> {
+    move |command| {
+        let command = command.payload(read).payload(payload);
+        match ttl {
+            Some(ttl) => command.milliseconds(ttl),
+            None => command,
+        }
+    }
+}
+
 /// So many keys are read with one command: a longer one would keep others waiting.
 const AT_ONCE: usize = 100;
 
@@ -500,6 +564,10 @@ mod tests {
             (
                 "replace",
                 size_of_val(&store.replace(&key, b"", b"", Some(ttl), by)),
+            ),
+            (
+                "replace_and_look",
+                size_of_val(&store.replace_and_look(&key, b"", b"", Some(ttl), by)),
             ),
             ("touch", size_of_val(&store.touch(&key, ttl, by))),
         ] {

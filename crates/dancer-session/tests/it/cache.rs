@@ -78,35 +78,185 @@ async fn what_was_read_costs_nothing_to_read_again() {
     }
 }
 
-/// A session that each request changes costs what it does without a cache.
+/// Changes a session once more, which was changed `n` times, perhaps by another process: its last change
+/// may have to be waited for.
+async fn change(engine: &SessionEngine, id: &str, n: u64) {
+    let until = Instant::now() + 2 * SECOND;
+    let session = loop {
+        let session = engine.retrieve(id).await.unwrap().unwrap();
+        let seen = get(&session, "n").unwrap();
+        if seen == n {
+            break session;
+        }
+        assert_eq!(seen + 1, n);
+        assert!(Instant::now() < until, "no word came");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    session.set("n", n + 1).unwrap();
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+}
+
+/// What was stored is not asked for again: a request that changes its session is one round trip.
 #[tokio::test]
-async fn rule_4_7_what_is_changed_by_each_request_costs_no_more_than_without_a_cache() {
+async fn rule_4_7_what_this_process_has_stored_costs_nothing_to_read_again() {
     let server = RedisServer::start();
     for layout in [Layout::Native, Layout::Dancer] {
-        let cached = settings(&server, layout);
-        let plain = Settings {
-            cache: 0,
-            ..cached.clone()
-        };
-        let mut costs = Vec::new();
-        for settings in [cached, plain] {
-            let engine = SessionEngine::init(settings).await.unwrap();
-            let session = id(&stored(&engine, 0).await);
-            let change = async |n| {
-                let session = engine.retrieve(&session).await.unwrap().unwrap();
-                assert_eq!(get(&session, "n"), Some(n));
-                session.set("n", n + 1).unwrap();
-                assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
-            };
-            change(0).await;
-            let before = server.commands().await;
-            for n in 1..=100 {
-                change(n).await;
-            }
-            costs.push(server.commands().await.since(&before));
+        let engine = SessionEngine::init(settings(&server, layout)).await;
+        let engine = engine.unwrap();
+        let session = id(&stored(&engine, 0).await);
+        // The server gets to know the script.
+        change(&engine, &session, 0).await;
+        change(&engine, &session, 1).await;
+        let before = server.commands().await;
+        for n in 2..102 {
+            change(&engine, &session, n).await;
         }
-        assert_eq!(costs[0], costs[1]);
-        assert!(costs[0].calls("evalsha") >= 100, "{costs:?}");
+        let asked = server.commands().await.since(&before);
+        let (reads, inside) = (["getex", "get"], asked.calls("evalsha"));
+        assert_eq!(inside, 100, "{asked:?}");
+        let reads: u64 = reads.iter().map(|name| asked.calls(name)).sum();
+        // Now and then the word about a change may be on its way when its reply is handled.
+        assert!((inside..inside + 20).contains(&reads), "{asked:?}");
+    }
+}
+
+/// A visitor whose requests go from one process to the next: each asks with one command, as without
+/// a cache.
+#[tokio::test]
+async fn rule_4_7_what_two_processes_change_in_turn_costs_no_more_reads_than_without_a_cache() {
+    let server = RedisServer::start();
+    for layout in [Layout::Native, Layout::Dancer] {
+        let mut engines = Vec::new();
+        for _ in 0..2 {
+            let engine = SessionEngine::init(settings(&server, layout));
+            engines.push(engine.await.unwrap());
+        }
+        let session = id(&stored(&engines[0], 0).await);
+        let mut before = server.commands().await;
+        for n in 0..104 {
+            if n == 4 {
+                before = server.commands().await;
+            }
+            change(&engines[n as usize % 2], &session, n).await;
+            // Time for the word to come.
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let asked = server.commands().await.since(&before);
+        // A word may be late: then what was kept is used once more before it is old.
+        let reads = asked.calls("getex") + asked.calls("get");
+        assert!((200..220).contains(&reads), "{asked:?}");
+        // One in each script; a read that is to be kept would ask for it, too.
+        assert!((100..120).contains(&asked.calls("pttl")), "{asked:?}");
+    }
+}
+
+/// What this process has stored is kept, and nobody but the server knows that another process has
+/// changed or ended it since.
+#[tokio::test]
+async fn what_another_process_does_after_a_change_of_this_one_is_seen_when_the_word_has_come() {
+    let server = RedisServer::start();
+    for layout in [Layout::Native, Layout::Dancer] {
+        let engine = SessionEngine::init(settings(&server, layout)).await;
+        let engine = engine.unwrap();
+        let other = SessionEngine::init(Settings {
+            cache: 0,
+            ..settings(&server, layout)
+        });
+        let other = other.await.unwrap();
+        let session = id(&stored(&engine, 0).await);
+        let mut kept = 0;
+        for n in (0..60).step_by(2) {
+            change(&engine, &session, n).await;
+            let before = asked(&server, "get").await;
+            assert_eq!(read(&engine, &session).await, Some(n + 1));
+            kept += u64::from(asked(&server, "get").await == before);
+            change(&other, &session, n + 1).await;
+            soon(&engine, &session, Some(n + 1), Some(n + 2)).await;
+        }
+        assert!(kept > 20, "kept {kept} of 30");
+        change(&engine, &session, 60).await;
+        let theirs = other.retrieve(&session).await.unwrap().unwrap();
+        theirs.destroy();
+        assert_eq!(theirs.flush().await.unwrap(), Flushed::Destroyed);
+        soon(&engine, &session, Some(61), None).await;
+    }
+}
+
+/// It was stored in a transaction over another connection, of whose reads the server tells nobody.
+#[tokio::test]
+async fn a_long_session_that_this_process_has_stored_is_read_again() {
+    let server = RedisServer::start();
+    let engine = SessionEngine::init(settings(&server, Layout::Native)).await;
+    let engine = engine.unwrap();
+    let session = stored(&engine, 0).await;
+    session.set("text", "x".repeat(20_000)).unwrap();
+    assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+    let session = id(&session);
+    for n in 0..3 {
+        change(&engine, &session, n).await;
+        let before = server.commands().await;
+        assert_eq!(read(&engine, &session).await, Some(n + 1));
+        assert_eq!(asked_since(&server, &before).await, 1);
+    }
+}
+
+/// A server on which a user who has a cache may do everything but these.
+fn server_without(commands: &[&str], settings: &mut Settings) -> RedisServer {
+    let app = ["--user", "app", "on", ">pw", "~*", "+@all"];
+    let default = ["--user", "default", "on", "nopass", "~*", "+@all"];
+    let server = RedisServer::start_with(&[&app[..], commands, &default[..]].concat());
+    settings.sock = Some(server.sock().to_owned());
+    settings.username = Some("app".into());
+    settings.password = Some("pw".into());
+    settings.cache = 1000;
+    server
+}
+
+/// Whether a server tells of what scripts read is tried. Here that can't be, so nothing is kept that
+/// only such a word would take out again.
+#[tokio::test]
+async fn where_nobody_tells_of_scripts_what_was_stored_is_read_again() {
+    let mut settings = Settings::default();
+    let server = server_without(&["-pexpire"], &mut settings);
+    let engine = SessionEngine::init(settings).await.unwrap();
+    let session = id(&stored(&engine, 0).await);
+    for n in 0..3 {
+        change(&engine, &session, n).await;
+        let before = server.commands().await;
+        assert_eq!(read(&engine, &session).await, Some(n + 1));
+        assert_eq!(asked_since(&server, &before).await, 1);
+    }
+}
+
+/// What was tried is gone at once.
+#[tokio::test]
+async fn what_a_new_connection_tries_leaves_nothing() {
+    let server = RedisServer::start();
+    for layout in [Layout::Native, Layout::Dancer] {
+        let engine = SessionEngine::init(settings(&server, layout)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(server.scan().await.is_empty());
+        drop(engine.unwrap());
+    }
+}
+
+/// What follows the change in its script can't make a fault of it.
+#[tokio::test]
+async fn r31_who_may_not_look_behind_a_change_has_stored_it() {
+    let mut settings = Settings::default();
+    let server = server_without(&[], &mut settings);
+    let engine = SessionEngine::init(settings.clone()).await.unwrap();
+    let session = stored(&engine, 0).await;
+    let mut connection = server.connection().await;
+    let mut forbid = redis::cmd("ACL");
+    forbid.arg("SETUSER").arg("app").arg("-pttl");
+    let () = forbid.query_async(&mut connection).await.unwrap();
+    settings.cache = 0;
+    let other = SessionEngine::init(settings).await.unwrap();
+    for n in 1..4 {
+        session.set("n", n).unwrap();
+        assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
+        assert_eq!(read(&other, &id(&session)).await, Some(n));
     }
 }
 

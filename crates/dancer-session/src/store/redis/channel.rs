@@ -191,6 +191,9 @@ impl Drop for Sender {
 pub(super) trait Listener: Send {
     /// Called with each word, in their order, and before any reply behind it is handed out.
     fn hear(&mut self, word: &Value);
+
+    /// The same, when the word is that this key has changed.
+    fn hear_of(&mut self, key: &[u8]);
 }
 
 /// So many replies are handed out before those who got them have their turn.
@@ -392,6 +395,12 @@ impl Driver {
                 return Ok(true);
             }
             *taken += 1;
+            if let Some(key) = self.come.take_invalidated(length) {
+                if let Some(listener) = &mut self.listener {
+                    listener.hear_of(key);
+                }
+                continue;
+            }
             match self.come.take(length).map_err(io::Error::other)? {
                 word @ Value::Push { .. } => {
                     if let Some(listener) = &mut self.listener {

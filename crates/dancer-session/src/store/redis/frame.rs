@@ -1,5 +1,6 @@
 //! Where a reply of the server's ends in the bytes that have come so far (RESP 2 and 3). What it says
-//! is the `redis` crate's business, but for the replies that every request gets.
+//! is the `redis` crate's business, but for the replies that every request gets, and for words about
+//! keys that have changed.
 
 use redis::{ErrorKind, RedisError, RedisResult, Value, parse_redis_value};
 
@@ -24,9 +25,20 @@ pub(super) fn read(reply: &[u8]) -> RedisResult<Value> {
             Ok(Value::BulkString(payload.to_vec()))
         }
         b"+OK\r\n" => Ok(Value::Okay),
-        b":1\r\n" => Ok(Value::Int(1)),
+        [b':', digits @ .., b'\r', b'\n'] => {
+            let number = std::str::from_utf8(digits).ok().map(str::parse);
+            Ok(Value::Int(number.and_then(Result::ok).ok_or_else(strange)?))
+        }
         _ => parse_redis_value(reply),
     }
+}
+
+/// The key that has changed, if this is the word about one, as servers say it. The library takes more
+/// than a microsecond to read it.
+pub(super) fn invalidated(word: &[u8]) -> Option<&[u8]> {
+    let key = word.strip_prefix(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$")?;
+    let (_, after) = line(key, 0).ok()??;
+    key.get(after..key.len() - 2)
 }
 
 /// Where the reply ends that begins at `at`.
@@ -113,11 +125,13 @@ fn strange() -> RedisError {
 mod tests {
     use super::*;
 
-    const REPLIES: [&[u8]; 16] = [
+    const REPLIES: [&[u8]; 22] = [
         b"+OK\r\n",
         b"+PONG\r\n",
         b":1\r\n",
         b":-2\r\n",
+        b":899999\r\n",
+        b":9223372036854775807\r\n",
         b"$-1\r\n",
         b"_\r\n",
         b"$0\r\n\r\n",
@@ -128,7 +142,11 @@ mod tests {
         b"*-1\r\n",
         b"*0\r\n",
         b"*3\r\n$1\r\na\r\n$-1\r\n:7\r\n",
+        b">2\r\n$10\r\ninvalidate\r\n*1\r\n$7\r\na\r\n$1\r\n\r\n",
         b">2\r\n$10\r\ninvalidate\r\n*2\r\n$1\r\na\r\n$2\r\nbc\r\n",
+        b">2\r\n$10\r\ninvalidate\r\n*1\r\n$-1\r\n",
+        b">2\r\n$10\r\ninvalidate\r\n*1\r\n:1\r\n",
+        b">2\r\n$10\r\ninvalidate\r\n_\r\n",
         b"%1\r\n+a\r\n*1\r\n#t\r\n",
     ];
 
@@ -147,6 +165,22 @@ mod tests {
                 "{shown:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_word_about_a_key_is_read_as_the_library_reads_it() {
+        let mut found = 0;
+        for word in REPLIES {
+            if let Some(key) = invalidated(word) {
+                let read = Value::Push {
+                    kind: redis::PushKind::Invalidate,
+                    data: vec![Value::Array(vec![Value::BulkString(key.to_vec())])],
+                };
+                assert_eq!(parse_redis_value(word).unwrap(), read);
+                found += 1;
+            }
+        }
+        assert_eq!(found, 1);
     }
 
     #[test]

@@ -37,6 +37,13 @@ impl Incoming {
         frame::length(&self.bytes[self.begin..self.end])
     }
 
+    /// The key that has changed, if the next word, which has this length, is about one; then it is over.
+    pub(super) fn take_invalidated(&mut self, length: usize) -> Option<&[u8]> {
+        let key = frame::invalidated(&self.bytes[self.begin..self.begin + length])?;
+        self.begin += length;
+        Some(key)
+    }
+
     /// The next reply, which has this length.
     pub(super) fn take(&mut self, length: usize) -> RedisResult<Value> {
         let reply = frame::read(&self.bytes[self.begin..self.begin + length]);

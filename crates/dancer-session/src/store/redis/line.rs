@@ -121,13 +121,15 @@ async fn channel(
     if let Value::ServerError(error) = pong.map_err(in_error)? {
         return Err(error.into());
     }
+    let mut skills = Skills::told_by(&hello.map_err(in_error)?);
     if let Some(tracking) = tracking {
         let begun = tracking.begin(&channel, limit).await.map_err(in_error)?;
         if let Value::ServerError(error) = begun {
             return Err(error.into());
         }
+        skills.tells_of_scripts = tracking.is_told_of_scripts(&channel, limit).await;
     }
-    Ok((channel, Skills::told_by(&hello.map_err(in_error)?)))
+    Ok((channel, skills))
 }
 
 /// A fault of a connection that is being made, as the library would call it.

@@ -103,6 +103,12 @@ impl Link {
         skills.is_some_and(|skills| skills.conditional_set)
     }
 
+    /// Whether the server that is connected just now tells of changes of what a script has read.
+    pub(super) fn tells_of_scripts(&self) -> bool {
+        let skills = self.upkeep.skills();
+        skills.is_some_and(|skills| skills.tells_of_scripts)
+    }
+
     /// Whether the server has answered within so long a time.
     pub(super) fn hears(&self, within: Duration) -> bool {
         self.upkeep.hears(within)

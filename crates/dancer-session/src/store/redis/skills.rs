@@ -11,6 +11,9 @@ pub(super) const HELLO: &[u8] = b"*1\r\n$5\r\nHELLO\r\n";
 pub(super) struct Skills {
     /// `SET … IFEQ`: it stores if the value is still the expected one, without a script.
     pub(super) conditional_set: bool,
+    /// It tells of changes of what a script has read, and of that script's own: see
+    /// [`Tracking`](super::tracking::Tracking).
+    pub(super) tells_of_scripts: bool,
 }
 
 impl Skills {
@@ -18,6 +21,8 @@ impl Skills {
     pub(super) fn told_by(hello: &Value) -> Self {
         Self {
             conditional_set: has_conditional_set(hello).unwrap_or(false),
+            // That can only be tried.
+            tells_of_scripts: false,
         }
     }
 }

@@ -213,10 +213,10 @@ impl Upkeep {
         current.replaced = Some(now);
         self.0.live.store(None);
         self.0.heard.store(NEVER, Ordering::Release);
-        drop(current);
         if let Some(tracking) = &self.0.tracking {
             tracking.ended();
         }
+        drop(current);
         self.0.keep_up();
     }
 
@@ -424,10 +424,11 @@ impl Inner {
         if taken || there.is_none() {
             self.heard.store(NEVER, Ordering::Release);
         }
-        drop(current);
+        // Before there can be another one, over which the server would be heard.
         if let (true, Some(tracking)) = (taken, &self.tracking) {
             tracking.ended();
         }
+        drop(current);
         taken
     }
 
