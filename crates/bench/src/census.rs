@@ -57,14 +57,15 @@ impl Census {
         }
     }
 
-    /// The commands that clients sent: without the `GET` and the `SET` inside of each script, which are no
-    /// round trips.
+    /// The commands that clients sent: without those inside of scripts, which are no round trips. These are a
+    /// `GET` and a `SET`, and behind a cache a `PTTL`; that of a client's own goes with a `GET`.
     pub(crate) fn commands(&self) -> f64 {
         let called = |name: &str| self.calls.get(name).copied().unwrap_or(0.0);
         let scripts = called("evalsha");
-        let inside = ["get", "set"].map(|name| called(name).min(scripts));
+        let [gets, sets] = ["get", "set"].map(|name| called(name).min(scripts));
+        let looks = (called("pttl") - (called("get") - gets)).max(0.0);
         let all = self.calls.values().sum::<f64>();
-        (all - inside.iter().sum::<f64>()).max(0.0)
+        (all - gets - sets - looks).max(0.0)
     }
 }
 
@@ -85,4 +86,40 @@ pub(crate) fn cpu_of(process: u32) -> f64 {
         text.split(' ').next()?.parse::<f64>().ok()
     });
     nanoseconds.sum::<f64>() / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_script_does_is_no_command_of_a_client() {
+        for (calls, commands) in [
+            // Without a cache: each reads, and stores with a script.
+            (
+                &[("getex", 5.0), ("evalsha", 5.0), ("get", 5.0), ("set", 5.0)][..],
+                10.0,
+            ),
+            // With one: all stored with a script that looks; two had to be read.
+            (
+                &[("evalsha", 5.0), ("get", 7.0), ("set", 5.0), ("pttl", 7.0)],
+                9.0,
+            ),
+            // Kept reads of one, and a writer without a cache beside it.
+            (
+                &[("evalsha", 5.0), ("get", 8.0), ("set", 5.0), ("pttl", 3.0)],
+                11.0,
+            ),
+            (&[("get", 5.0), ("set", 5.0)], 10.0),
+        ] {
+            let calls = calls
+                .iter()
+                .map(|(name, calls)| ((*name).to_owned(), *calls));
+            let census = Census {
+                calls: calls.collect(),
+                ..Census::default()
+            };
+            assert_eq!(census.commands(), commands);
+        }
+    }
 }

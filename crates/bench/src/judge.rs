@@ -119,6 +119,7 @@ const SET: &str = "retrieve + set + flush, 64 tasks";
 fn http(results: &Results) -> Vec<Verdict> {
     let count = View::at(results, "/count");
     let rate = |peer| count.ratio(OURS_ON_AXUM, peer, Measure::Rate);
+    let cached = |peer| count.ratio(CACHED_ON_AXUM, peer, Measure::Rate);
     let each_core = |peer| count.ratio(OURS_EACH_CORE, peer, Measure::Rate);
     let tower = count.best(is_tower_sessions, Measure::Rate);
     let against = |peer: &str| format!("{peer}, on the same axum");
@@ -130,6 +131,18 @@ fn http(results: &Results) -> Vec<Verdict> {
             tower.and_then(rate),
         ),
         Verdict::new("the same", ACTIX_SESSION, AtLeast(1.1), rate(ACTIX_SESSION)),
+        Verdict::new(
+            "the same, ours with a cache",
+            tower.map_or_else(|| against(TOWER_SESSIONS), against),
+            AtLeast(1.3),
+            tower.and_then(cached),
+        ),
+        Verdict::new(
+            "the same",
+            ACTIX_SESSION,
+            AtLeast(1.1),
+            cached(ACTIX_SESSION),
+        ),
         Verdict::new(
             "the same, a runtime for each core",
             TOWER_EACH_CORE,
