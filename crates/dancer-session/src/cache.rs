@@ -66,7 +66,7 @@ struct UnderWay {
     /// The count at the last word about this key.
     word: u64,
     /// How many words there were about this key, and changes of this process's own.
-    words: u64,
+    heard: u64,
 }
 
 /// A read that has been sent, or will be. What it brings may come in by it.
@@ -132,7 +132,7 @@ impl Cache {
         self.forget_with(&mut reads, key.as_str());
         let under_way = reads.under_way.entry(key.clone()).or_default();
         under_way.users += 1;
-        let began = under_way.words;
+        let began = under_way.heard;
         drop(reads);
         Changing {
             cache: Arc::clone(self),
@@ -159,7 +159,7 @@ impl Cache {
     fn forget_with(&self, reads: &mut Reads, key: &str) -> Option<Read> {
         reads.shut_out(key);
         if let Some(under_way) = reads.under_way.get_mut(key) {
-            under_way.words += 1;
+            under_way.heard += 1;
         }
         self.entries.remove(key).map(|(_, read)| read)
     }
@@ -172,7 +172,7 @@ impl Cache {
             let word = reads.words;
             for under_way in reads.under_way.values_mut() {
                 under_way.word = word;
-                under_way.words += TOO_MANY;
+                under_way.heard += TOO_MANY;
             }
         }
         // What came in after its lock was released was begun after it, too.
@@ -229,7 +229,7 @@ impl Changing {
     pub(crate) fn take_in(mut self, read: &Read, now: Moment, ends: Moment) -> bool {
         let mut reads = self.cache.reads(self.key.as_str());
         // The word about this change; or something before it, and then that word is still to come.
-        let fits = reads.words_about(self.key.as_str()) == self.began + 1;
+        let fits = reads.heard_about(self.key.as_str()) == self.began + 1;
         if fits {
             // What was read meanwhile may be from before the change, whether its word was handled or not.
             reads.shut_out(self.key.as_str());
@@ -245,15 +245,15 @@ impl Changing {
     /// How many words about the key, and other changes of this process's own, there were since it began.
     pub(crate) fn words(&self) -> u64 {
         let reads = self.cache.reads(self.key.as_str());
-        reads.words_about(self.key.as_str()) - self.began
+        reads.heard_about(self.key.as_str()) - self.began
     }
 }
 
 impl Reads {
-    fn words_about(&self, key: &str) -> u64 {
+    fn heard_about(&self, key: &str) -> u64 {
         self.under_way
             .get(key)
-            .map_or(0, |under_way| under_way.words)
+            .map_or(0, |under_way| under_way.heard)
     }
 
     /// Lets in nothing that is being read under this key.

@@ -96,12 +96,12 @@ pub struct Settings {
     /// How many sessions this process keeps after reading or storing them, so that reading them again
     /// costs nothing. Default: 0, none. At most 10 million; each takes its payload and about 400 bytes.
     ///
-    /// The server tells at once what has changed ("client tracking", Redis 6 or newer). What a flush of
-    /// this process has stored is kept, too, up to 16 KiB, if the server tells of all that scripts do to a
-    /// key; whether it does, each new connection tries with a key that ends after a millisecond. Until the word has come, usually well below a
-    /// millisecond, a session that another process has changed or ended is read as it was:
-    /// [`retrieve_fresh`](crate::SessionEngine::retrieve_fresh) goes round the cache. Changes are as
-    /// exact as ever. When the connection is lost, or says nothing for `timeout`, nothing is read
+    /// The server tells at once what has changed ("client tracking", Redis 6 or newer). Until the word
+    /// has come, usually well below a millisecond, a session that another process has changed or ended
+    /// is read as it was: [`retrieve_fresh`](crate::SessionEngine::retrieve_fresh) goes round the cache.
+    /// Changes are as exact as ever. What a flush of this process has stored is kept, too, up to 16 KiB,
+    /// if the server tells of all that scripts do to a key; whether it does, each new connection tries
+    /// with a key of its own that ends after a millisecond. When the connection is lost, or says nothing for `timeout`, nothing is read
     /// from the cache. Sessions in use are extended only once in a tenth of `expire`, by which they
     /// may end too early. Of a `SWAPDB` the server tells nobody: don't exchange databases under a cache.
     /// Only with Redis, and not in Perl.

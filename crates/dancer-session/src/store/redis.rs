@@ -268,12 +268,15 @@ impl RedisStore {
         let (script, keys) = (&self.flush_and_look, [key]);
         let reply = self.run(script, &keys, by, flushing(read, payload, ttl));
         match reply.await? {
-            // Without an end it would be somebody else's.
+            // It could not look, or somebody has taken the key's end away.
             Value::Int(-1) => Ok((Replace::Replaced, None)),
-            Value::Int(left @ 0..)
-                if ttl.is_none_or(|ttl| i128::from(left) <= ttl.as_millis() as i128) =>
-            {
-                Ok((Replace::Replaced, Some(Duration::from_millis(left as u64))))
+            Value::Int(left @ 0..) => {
+                let left = Duration::from_millis(left.unsigned_abs());
+                match ttl {
+                    // That is the answer to another question.
+                    Some(ttl) if left > ttl => Err(self.strange(&script.by_hash(&keys))),
+                    _ => Ok((Replace::Replaced, Some(left))),
+                }
             }
             reply => Ok((self.not_replaced(key, reply)?, None)),
         }
