@@ -10,8 +10,9 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::hint::spin_loop;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -19,10 +20,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use redis::Value;
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::runtime::{self, Handle};
 use tokio::sync::{Notify, oneshot};
-use tokio::task::yield_now;
 use tokio::time::timeout_at;
 
 use super::command::Outgoing;
@@ -86,6 +86,15 @@ impl Channel {
     /// Takes over a stream that is logged in. What comes that nobody has asked for goes to `listener`,
     /// before any reply behind it goes to anybody.
     pub(super) fn over(stream: Stream, listener: Option<Box<dyn Listener>>) -> Self {
+        let (channel, driver) = Self::and_driver(stream, listener);
+        let shared = &channel.0.shared;
+        tokio::spawn(driver);
+        tokio::spawn(Arc::clone(shared).keep_time());
+        tokio::spawn(Arc::clone(shared).give_turns());
+        channel
+    }
+
+    fn and_driver(stream: Stream, listener: Option<Box<dyn Listener>>) -> (Self, Driver) {
         let shared = Arc::new(Shared {
             state: CachePadded::default(),
             born: Instant::now(),
@@ -106,14 +115,12 @@ impl Channel {
             gave_way: false,
             more: false,
             gave: false,
+            alone: 0,
             looks: Looks::default(),
-            looking: 0,
+            looking: false,
         };
-        tokio::spawn(driver);
-        tokio::spawn(Arc::clone(&shared).keep_time());
-        tokio::spawn(Arc::clone(&shared).give_turns());
         let runtime = Handle::current().id();
-        Self(Arc::new(Sender { shared, runtime }))
+        (Self(Arc::new(Sender { shared, runtime })), driver)
     }
 
     /// Sends a command and waits for its reply until `by`. It stands behind
@@ -201,9 +208,11 @@ const AT_ONCE: usize = 8;
 /// While replies are handed out, commands leave when they have so many bytes: some fifteen that read, or a
 /// few that write. Fewer would be more calls of the kernel; more would leave the server without work.
 const ENOUGH: usize = 1024;
-/// A command that is alone on its way is looked for so many times, for some 15 microseconds, before
-/// the driver sleeps: to wake a thread takes longer than a server next door takes to answer.
-const LOOKS: u32 = 40;
+/// For so long the reply to a command that is alone is looked for before the driver sleeps. To wake the
+/// server and then this thread takes longer, and nobody here is known to have anything else to do.
+const MOMENT: Duration = Duration::from_micros(60);
+/// So many commands in a row were alone before one is looked for: while it is, others of this thread wait.
+const ALONE: u32 = 8;
 /// More room for what leaves is given back when it is not needed.
 const MUCH_ROOM: usize = 256 * 1024;
 
@@ -227,9 +236,11 @@ struct Driver {
     more: bool,
     /// Whether anybody got one of those that were handed out last.
     gave: bool,
+    /// How many commands in a row were alone on their way.
+    alone: u32,
     looks: Looks,
-    /// How many times what has been sent last, and is alone, is still looked for.
-    looking: u32,
+    /// Whether the reply to what has left, and is alone, is to be looked for.
+    looking: bool,
 }
 
 impl Future for Driver {
@@ -238,8 +249,7 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let driver = &mut *self;
         match driver.work(context) {
-            Ok(Next::Sleep) => Poll::Pending,
-            Ok(Next::Leave) => Poll::Ready(()),
+            Ok(done) => done,
             Err(error) => {
                 // Who hears of the end may rely on it that nothing of before is believed any more.
                 driver.listener = None;
@@ -251,12 +261,23 @@ impl Future for Driver {
 }
 
 enum Next {
+    Look,
     Sleep,
     Leave,
 }
 
 impl Driver {
-    fn work(&mut self, context: &mut Context<'_>) -> io::Result<Next> {
+    fn work(&mut self, context: &mut Context<'_>) -> io::Result<Poll<()>> {
+        loop {
+            match self.take_turn(context)? {
+                Next::Look => self.look()?,
+                Next::Sleep => return Ok(Poll::Pending),
+                Next::Leave => return Ok(Poll::Ready(())),
+            }
+        }
+    }
+
+    fn take_turn(&mut self, context: &mut Context<'_>) -> io::Result<Next> {
         let mut written = self.write(context)?;
         if written.is_ready() && self.take_out() {
             written = self.write(context)?;
@@ -288,19 +309,39 @@ impl Driver {
             return Ok(Next::Leave);
         }
         self.gave_way = false;
-        if self.looking > 0 && state.waiting.len() == 1 {
-            self.looking -= 1;
-            if self.looking == 0 {
-                self.looks.learn(false);
-            }
-            state.driver = Some(context.waker().clone());
-            // After all that is ready, and after the runtime has asked for what has come.
-            let _again = pin!(yield_now()).poll(context);
-            return Ok(Next::Sleep);
+        if std::mem::take(&mut self.looking) && written.is_ready() && state.waiting.len() == 1 {
+            return Ok(Next::Look);
         }
-        self.looking = 0;
         state.driver = Some(context.waker().clone());
         Ok(Next::Sleep)
+    }
+
+    /// Looks for a moment whether the one reply comes, unless somebody has something to send.
+    fn look(&mut self) -> io::Result<()> {
+        let begun = Instant::now();
+        self.come.make_room();
+        while self.shared.state().out.is_empty() {
+            match self.stream.look(self.come.room()) {
+                // The runtime will tell as well.
+                Ok(0) => return Ok(()),
+                Ok(read) => {
+                    self.come.filled(read);
+                    self.looks.learn(true);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if begun.elapsed() >= MOMENT {
+                        self.looks.learn(false);
+                        return Ok(());
+                    }
+                    // Not given away in between: then a reply takes twice as long.
+                    spin_loop();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Takes over what there is to write, unless others should have their turn first; `false`: nothing.
@@ -323,10 +364,12 @@ impl Driver {
         self.left = 0;
         std::mem::swap(&mut state.out, &mut self.leaving);
         state.unsent = 0;
-        self.looking = match state.waiting.len() == 1 && self.looks.are_due() {
-            true => LOOKS,
-            false => 0,
+        self.alone = match state.waiting.len() {
+            1 => self.alone.saturating_add(1),
+            _ => 0,
         };
+        let may_look = self.alone > ALONE && self.stream.can_be_looked_at();
+        self.looking = may_look && self.looks.are_due();
         true
     }
 
@@ -334,7 +377,7 @@ impl Driver {
     fn write(&mut self, context: &mut Context<'_>) -> io::Result<Poll<()>> {
         while self.left < self.leaving.len() {
             let rest = &self.leaving[self.left..];
-            match self.stream.as_mut().poll_write(context, rest) {
+            match Pin::new(&mut self.stream).poll_write(context, rest) {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(written) => self.left += written?,
@@ -342,7 +385,7 @@ impl Driver {
             self.unflushed = true;
         }
         if self.unflushed {
-            match self.stream.as_mut().poll_flush(context) {
+            match Pin::new(&mut self.stream).poll_flush(context) {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(flushed) => flushed?,
             }
@@ -437,10 +480,6 @@ impl Driver {
         if wanted {
             self.gave = true;
             self.shared.heard.store(now, Ordering::Relaxed);
-            if self.looking > 0 {
-                self.looking = 0;
-                self.looks.learn(true);
-            }
         }
         match nobodys {
             // Whoever is next would get what is not theirs.
@@ -451,7 +490,7 @@ impl Driver {
 
     fn read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut room = ReadBuf::new(self.come.room());
-        ready!(self.stream.as_mut().poll_read(context, &mut room))?;
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut room))?;
         let read = room.filled().len();
         self.come.filled(read);
         Poll::Ready(Ok(read))

@@ -1,6 +1,6 @@
 //! The stream of bytes to a server, logged in: TCP, TLS or a socket of the file system.
 
-use std::io;
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -10,12 +10,72 @@ use redis::aio::{AsyncStream, MultiplexedConnection};
 use redis::{Client, ConnectionAddr, ErrorKind, RedisError, RedisResult};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
 /// Bytes to a server and back.
-pub(super) type Stream = Pin<Box<dyn AsyncStream + Send + Sync>>;
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    /// What comes over it is not yet what the server has said.
+    Layered(Pin<Box<dyn AsyncStream + Send + Sync>>),
+}
+
+impl Stream {
+    /// Whether [`look`](Self::look) can see anything.
+    pub(super) fn can_be_looked_at(&self) -> bool {
+        !matches!(self, Self::Layered(_))
+    }
+
+    /// Reads what has come by now, without the runtime: that asks the kernel only when nothing else is
+    /// ready, and wakes another of its threads with each time it is asked in between.
+    pub(super) fn look(&self, room: &mut [u8]) -> io::Result<usize> {
+        let socket = match self {
+            Self::Tcp(stream) => SockRef::from(stream),
+            Self::Unix(stream) => SockRef::from(stream),
+            Self::Layered(_) => return Err(io::ErrorKind::WouldBlock.into()),
+        };
+        Read::read(&mut &*socket, room)
+    }
+
+    fn inner(&mut self) -> Pin<&mut (dyn AsyncStream + Send + Sync)> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream) as Pin<&mut TcpStream>,
+            Self::Unix(stream) => Pin::new(stream) as Pin<&mut UnixStream>,
+            Self::Layered(stream) => stream.as_mut(),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.get_mut().inner().poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().inner().poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().inner().poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().inner().poll_shutdown(context)
+    }
+}
 
 /// Connects to where a client would, and logs in as it would.
 pub(super) async fn connect(client: &Client) -> RedisResult<Stream> {
@@ -38,13 +98,14 @@ where
 
 async fn open(addr: &ConnectionAddr) -> RedisResult<Stream> {
     match addr {
-        ConnectionAddr::Unix(path) => Ok(Box::pin(UnixStream::connect(path).await?)),
-        ConnectionAddr::Tcp(host, port) => Ok(Box::pin(tcp(host, *port).await?)),
+        ConnectionAddr::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+        ConnectionAddr::Tcp(host, port) => Ok(Stream::Tcp(tcp(host, *port).await?)),
         ConnectionAddr::TcpTls { host, port, .. } => {
             let (name, trusted) = tls(host)?;
             let plain = tcp(host, *port).await?;
             let tls = TlsConnector::from(Arc::new(trusted));
-            Ok(Box::pin(tls.connect(name, plain).await?))
+            let layered = tls.connect(name, plain).await?;
+            Ok(Stream::Layered(Box::pin(layered)))
         }
         _ => Err((ErrorKind::InvalidClientConfig, "an address of another kind").into()),
     }

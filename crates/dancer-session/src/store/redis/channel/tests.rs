@@ -1,8 +1,12 @@
+use std::io::Write as _;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex,
 };
+use tokio::net::UnixStream;
 use tokio::runtime::Handle;
 use tokio::task::yield_now;
 
@@ -12,7 +16,7 @@ const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
 fn channel() -> (Channel, DuplexStream) {
     let (ours, theirs) = duplex(64 * 1024);
-    (Channel::over(Box::pin(ours), None), theirs)
+    (Channel::over(Stream::Layered(Box::pin(ours)), None), theirs)
 }
 
 fn later() -> Instant {
@@ -117,6 +121,27 @@ impl AsyncWrite for Noted {
     }
 }
 
+/// It is there before the runtime could tell, which has no turn here.
+#[tokio::test]
+async fn the_reply_to_who_is_alone_is_looked_for() {
+    for (alone, found) in [(0, false), (ALONE, true)] {
+        let (ours, mut server) = StdUnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let ours = UnixStream::from_std(ours).unwrap();
+        ours.writable().await.unwrap();
+        let (channel, mut driver) = Channel::and_driver(Stream::Unix(ours), None);
+        driver.alone = alone;
+        server.write_all(b"+PONG\r\n").unwrap();
+
+        let context = &mut Context::from_waker(Waker::noop());
+        let mut answer = pin!(channel.send(PING, later()));
+        assert!(answer.as_mut().poll(context).is_pending());
+        assert!(Pin::new(&mut driver).poll(context).is_pending());
+        assert_eq!(answer.as_mut().poll(context).is_ready(), found);
+        assert_eq!(driver.alone, alone + 1);
+    }
+}
+
 /// The server works on what has been said already, while others still have something to say.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn much_leaves_before_all_have_had_their_turn() {
@@ -127,7 +152,7 @@ async fn much_leaves_before_all_have_had_their_turn() {
         stream,
         writes: Arc::clone(&writes),
     };
-    let channel = Channel::over(Box::pin(noted), None);
+    let channel = Channel::over(Stream::Layered(Box::pin(noted)), None);
     // All of them stand in line before the first one runs.
     let sent = tokio::spawn(async move {
         let one = |_| {
@@ -152,7 +177,8 @@ async fn much_leaves_before_all_have_had_their_turn() {
 /// Also one that comes when nobody looks for it any more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_reply_may_take_its_time() {
-    let (channel, mut server) = channel();
+    let (ours, mut server) = UnixStream::pair().unwrap();
+    let channel = Channel::over(Stream::Unix(ours), None);
     tokio::spawn(async move {
         let mut command = [0; PING.len()];
         for n in 0.. {

@@ -5,12 +5,13 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use super::*;
+use crate::store::redis::stream::Stream;
 
 /// What comes of the try, when the server answers so; `W` is its word about the key.
 async fn tried(answer: &str) -> bool {
     let (ours, mut server) = duplex(64 * 1024);
     let tracking = Tracking::of(&Cache::new(10), "session:");
-    let connection = Channel::over(Box::pin(ours), Some(tracking.listener()));
+    let connection = Channel::over(Stream::Layered(Box::pin(ours)), Some(tracking.listener()));
     let by = Instant::now() + Duration::from_secs(20);
     let trying = tracking.is_told_of_scripts(&connection, by);
     let answering = async {
