@@ -115,6 +115,7 @@ impl Channel {
             gave_way: false,
             more: false,
             gave: false,
+            asked: false,
             alone: 0,
             looks: Looks::default(),
             looking: false,
@@ -204,8 +205,8 @@ pub(super) trait Listener: Send {
 }
 
 /// So many replies are handed out before those who got them have their turn.
-const AT_ONCE: usize = 8;
-/// While replies are handed out, commands leave when they have so many bytes: some fifteen that read, or a
+const AT_ONCE: usize = 4;
+/// While the server is at work, commands leave when they have so many bytes: some fifteen that read, or a
 /// few that write. Fewer would be more calls of the kernel; more would leave the server without work.
 const ENOUGH: usize = 1024;
 /// For so long the reply to a command that is alone is looked for before the driver sleeps. To wake the
@@ -236,6 +237,8 @@ struct Driver {
     more: bool,
     /// Whether anybody got one of those that were handed out last.
     gave: bool,
+    /// Whether anything has left since the last bytes came. Otherwise the server has nothing to do.
+    asked: bool,
     /// How many commands in a row were alone on their way.
     alone: u32,
     looks: Looks,
@@ -325,7 +328,7 @@ impl Driver {
                 // The runtime will tell as well.
                 Ok(0) => return Ok(()),
                 Ok(read) => {
-                    self.come.filled(read);
+                    self.come_in(read);
                     self.looks.learn(true);
                     return Ok(());
                 }
@@ -347,12 +350,11 @@ impl Driver {
     /// Takes over what there is to write, unless others should have their turn first; `false`: nothing.
     fn take_out(&mut self) -> bool {
         let mut state = self.shared.state();
-        // Whoever is alone waits for nobody.
         // Words of the server's may go on for long, and nobody answers them.
         let more_may_join = self.more && self.gave;
         let due = match (self.gave_way && !more_may_join) || state.abandoned {
             true => true,
-            false => state.waiting.len() == 1 || state.out.len() >= ENOUGH,
+            false => !self.asked || state.out.len() >= ENOUGH,
         };
         if state.out.is_empty() || !due {
             return false;
@@ -364,6 +366,7 @@ impl Driver {
         self.left = 0;
         std::mem::swap(&mut state.out, &mut self.leaving);
         state.unsent = 0;
+        self.asked = true;
         self.alone = match state.waiting.len() {
             1 => self.alone.saturating_add(1),
             _ => 0,
@@ -492,8 +495,14 @@ impl Driver {
         let mut room = ReadBuf::new(self.come.room());
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut room))?;
         let read = room.filled().len();
-        self.come.filled(read);
+        self.come_in(read);
         Poll::Ready(Ok(read))
+    }
+
+    /// So many bytes have come into the room for them.
+    fn come_in(&mut self, read: usize) {
+        self.come.filled(read);
+        self.asked &= read == 0;
     }
 }
 

@@ -27,11 +27,20 @@ fn later() -> Instant {
 async fn r34_a_reply_before_its_command_is_nobodys() {
     let (channel, mut server) = channel();
     server.write_all(b"+OK\r\n").await.unwrap();
-    // Two, or the first would be on its way before anything is read.
-    let replies = tokio::join!(channel.send(PING, later()), channel.send(PING, later()));
-    for reply in [replies.0, replies.1] {
-        assert!(matches!(reply, Err(Fault::NeverLeft(_))), "{reply:?}");
-    }
+    // The driver is ready, and is called when this gives way.
+    yield_now().await;
+    let reply = channel.send(PING, later()).await;
+    assert!(matches!(reply, Err(Fault::NeverLeft(_))), "{reply:?}");
+}
+
+#[tokio::test]
+async fn r34_a_second_reply_to_a_command_is_nobodys() {
+    let (channel, mut server) = channel();
+    server.write_all(b"+OK\r\n:1\r\n").await.unwrap();
+    let first = channel.send(PING, later()).await;
+    assert!(matches!(first, Ok(Value::Okay)), "{first:?}");
+    let next = channel.send(PING, later()).await;
+    assert!(matches!(next, Err(Fault::NeverLeft(_))), "{next:?}");
 }
 
 #[tokio::test]
@@ -118,6 +127,74 @@ impl AsyncWrite for Noted {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// A server that has nothing to do gets at once what there is; while it is at work, others have their
+/// turn first.
+#[tokio::test]
+async fn a_server_does_not_wait_for_work() {
+    let (stream, mut server) = duplex(1024);
+    let writes = Arc::new(Mutex::new(Vec::new()));
+    let noted = Noted {
+        stream,
+        writes: Arc::clone(&writes),
+    };
+    let (channel, mut driver) = Channel::and_driver(Stream::Layered(Box::pin(noted)), None);
+    let context = &mut Context::from_waker(Waker::noop());
+    let mut sent = Vec::new();
+    let mut send = |length| {
+        let (reply, answer) = oneshot::channel();
+        let command = vec![b'x'; length];
+        channel.push(command.as_slice(), later(), reply).unwrap();
+        sent.push(answer);
+    };
+    let left = || std::mem::take(&mut *writes.lock().unwrap());
+
+    driver.alone = ALONE;
+    send(1);
+    send(2);
+    assert!(Pin::new(&mut driver).poll(context).is_pending());
+    assert_eq!(left(), [3]);
+    assert_eq!(driver.alone, 0);
+
+    send(4);
+    assert!(Pin::new(&mut driver).poll(context).is_pending());
+    assert!(left().is_empty(), "the server has work");
+    send(8);
+    assert!(Pin::new(&mut driver).poll(context).is_pending());
+    assert_eq!(left(), [12], "it gives way once");
+
+    server.write_all(&b":1\r\n".repeat(4)).await.unwrap();
+    assert!(Pin::new(&mut driver).poll(context).is_pending());
+    send(16);
+    assert!(Pin::new(&mut driver).poll(context).is_pending());
+    assert_eq!(left(), [16]);
+    assert!(sent[..4].iter_mut().all(|answer| answer.try_recv().is_ok()));
+}
+
+/// Those who get them have something to send, perhaps, which the server can work on.
+#[tokio::test]
+async fn few_replies_are_handed_out_at_once() {
+    let (stream, mut server) = duplex(1024);
+    let (channel, mut driver) = Channel::and_driver(Stream::Layered(Box::pin(stream)), None);
+    let context = &mut Context::from_waker(Waker::noop());
+    let mut sent: Vec<_> = (0..2 * AT_ONCE + 1)
+        .map(|_| {
+            let (reply, answer) = oneshot::channel();
+            channel.push(PING, later(), reply).unwrap();
+            answer
+        })
+        .collect();
+    assert!(Pin::new(&mut driver).poll(context).is_pending());
+    let replies = b":1\r\n".repeat(sent.len());
+    server.write_all(&replies).await.unwrap();
+    for handed_out in [AT_ONCE, AT_ONCE, 1] {
+        assert!(Pin::new(&mut driver).poll(context).is_pending());
+        let mut got = sent.drain(..handed_out);
+        assert!(got.all(|mut answer| answer.try_recv().is_ok()));
+        drop(got);
+        assert!(sent.iter_mut().all(|answer| answer.try_recv().is_err()));
     }
 }
 
