@@ -1,9 +1,9 @@
-//! One connection for many tasks: whatever they have to send at a moment leaves together, in one call
-//! of the kernel, and replies go to them in the order of their commands.
+//! One connection for many tasks: while the server is at work, what they have to send leaves together, in few
+//! calls of the kernel, and replies go to them in the order of their commands.
 //!
 //! A task of its own, the [`Driver`], writes and reads. Whoever sends only adds bytes to a buffer and
 //! wakes it; it lets all tasks that are ready have their turn first, so that what they have to say
-//! goes along, unless that is much. Two more tasks help it: one keeps the deadlines of all, with one
+//! goes along, unless that is much or the server seems to have nothing to do. Two more tasks help it: one keeps the deadlines of all, with one
 //! timer, for the driver may be stuck behind a task that does not give its thread away; one calls it
 //! back when the others have had their turn.
 
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 use redis::Value;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::runtime::{self, Handle};
+use tokio::runtime::{self, Handle, RuntimeMetrics};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout_at;
 
@@ -119,6 +119,8 @@ impl Channel {
             alone: 0,
             looks: Looks::default(),
             looking: false,
+            found: false,
+            runtime: Handle::current().metrics(),
         };
         let runtime = Handle::current().id();
         (Self(Arc::new(Sender { shared, runtime })), driver)
@@ -209,10 +211,10 @@ const AT_ONCE: usize = 4;
 /// While the server is at work, commands leave when they have so many bytes: some fifteen that read, or a
 /// few that write. Fewer would be more calls of the kernel; more would leave the server without work.
 const ENOUGH: usize = 1024;
-/// For so long the reply to a command that is alone is looked for before the driver sleeps. To wake the
-/// server and then this thread takes longer, and nobody here is known to have anything else to do.
+/// For so long the reply to a command that is alone is looked for before the driver sleeps: to wake the
+/// server and then this thread takes longer.
 const MOMENT: Duration = Duration::from_micros(60);
-/// So many commands in a row were alone before one is looked for: while it is, others of this thread wait.
+/// So many commands in a row were alone before one is looked for.
 const ALONE: u32 = 8;
 /// More room for what leaves is given back when it is not needed.
 const MUCH_ROOM: usize = 256 * 1024;
@@ -237,13 +239,16 @@ struct Driver {
     more: bool,
     /// Whether anybody got one of those that were handed out last.
     gave: bool,
-    /// Whether anything has left since the last bytes came. Otherwise the server has nothing to do.
+    /// Whether anything has left since the last bytes came. If not, the server seems to have nothing to do.
     asked: bool,
     /// How many commands in a row were alone on their way.
     alone: u32,
     looks: Looks,
     /// Whether the reply to what has left, and is alone, is to be looked for.
     looking: bool,
+    /// Whether something came while it was looked for.
+    found: bool,
+    runtime: RuntimeMetrics,
 }
 
 impl Future for Driver {
@@ -264,6 +269,7 @@ impl Future for Driver {
 }
 
 enum Next {
+    GoOn,
     Look,
     Sleep,
     Leave,
@@ -273,6 +279,7 @@ impl Driver {
     fn work(&mut self, context: &mut Context<'_>) -> io::Result<Poll<()>> {
         loop {
             match self.take_turn(context)? {
+                Next::GoOn => {}
                 Next::Look => self.look()?,
                 Next::Sleep => return Ok(Poll::Pending),
                 Next::Leave => return Ok(Poll::Ready(())),
@@ -282,10 +289,18 @@ impl Driver {
 
     fn take_turn(&mut self, context: &mut Context<'_>) -> io::Result<Next> {
         let mut written = self.write(context)?;
+        // Before anything leaves for a server that was not asked anything: it may be about to go, or have
+        // answered what nobody has asked.
+        let read_first = !self.asked && !self.more;
+        if read_first {
+            self.more = self.hand_out(context)?;
+        }
         if written.is_ready() && self.take_out() {
             written = self.write(context)?;
         }
-        self.more = self.hand_out(context)?;
+        if !read_first {
+            self.more = self.hand_out(context)?;
+        }
         let mut state = self.shared.state();
         state.gives_way = false;
         if self.more {
@@ -295,6 +310,9 @@ impl Driver {
             return Ok(Next::Sleep);
         }
         if written.is_ready() && !state.out.is_empty() {
+            if !self.asked {
+                return Ok(Next::GoOn);
+            }
             // Behind all that are ready now: they may have something to send as well.
             self.gave_way = true;
             if state.abandoned {
@@ -324,12 +342,12 @@ impl Driver {
         let begun = Instant::now();
         self.come.make_room();
         while self.shared.state().out.is_empty() {
-            match self.stream.look(self.come.room()) {
+            match self.stream.read_at_once(self.come.room()) {
                 // The runtime will tell as well.
                 Ok(0) => return Ok(()),
                 Ok(read) => {
                     self.come_in(read);
-                    self.looks.learn(true);
+                    self.found = true;
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -371,9 +389,21 @@ impl Driver {
             1 => self.alone.saturating_add(1),
             _ => 0,
         };
-        let may_look = self.alone > ALONE && self.stream.can_be_looked_at();
-        self.looking = may_look && self.looks.are_due();
+        if std::mem::take(&mut self.found) {
+            // Something else than the reply.
+            self.looks.learn(false);
+        }
+        self.looking = self.may_look() && self.looks.are_due();
         true
+    }
+
+    /// Whether this thread can be kept for a moment: another one sleeps, so nobody waits for this one, and what
+    /// comes elsewhere wakes that one.
+    fn may_look(&self) -> bool {
+        let workers = self.runtime.num_workers();
+        // Of one that has just been woken this says that it still sleeps; the only one would say so of itself.
+        let sleeps = |worker| self.runtime.worker_park_unpark_count(worker) % 2 == 1;
+        self.alone > ALONE && self.stream.reads_at_once() && workers > 1 && (0..workers).any(sleeps)
     }
 
     /// Writes what is being written; ready when all of it has left.
@@ -483,6 +513,9 @@ impl Driver {
         if wanted {
             self.gave = true;
             self.shared.heard.store(now, Ordering::Relaxed);
+            if std::mem::take(&mut self.found) {
+                self.looks.learn(true);
+            }
         }
         match nobodys {
             // Whoever is next would get what is not theirs.

@@ -116,7 +116,7 @@ async fn channel(
     let stream = stream::connect(client).await?;
     let channel = Channel::over(stream, tracking.map(Tracking::listener));
     // A connection proves nothing yet: this finds the missing password, the server that still starts,
-    // and whatever else listens there. Both are on their way before the first answers.
+    // and whatever else listens there. Neither waits for the other.
     let (pong, hello) = tokio::join!(channel.send(PING, limit), channel.send(HELLO, limit));
     if let Value::ServerError(error) = pong.map_err(in_error)? {
         return Err(error.into());

@@ -24,14 +24,14 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Whether [`look`](Self::look) can see anything.
-    pub(super) fn can_be_looked_at(&self) -> bool {
+    /// Whether [`read_at_once`](Self::read_at_once) can read anything.
+    pub(super) fn reads_at_once(&self) -> bool {
         !matches!(self, Self::Layered(_))
     }
 
-    /// Reads what has come by now, without the runtime: that asks the kernel only when nothing else is
-    /// ready, and wakes another of its threads with each time it is asked in between.
-    pub(super) fn look(&self, room: &mut [u8]) -> io::Result<usize> {
+    /// Reads what has come by now, without the runtime: that asks the kernel when nothing else is ready, or
+    /// after many tasks, and a task that gives way to let it do so makes it wake another thread.
+    pub(super) fn read_at_once(&self, room: &mut [u8]) -> io::Result<usize> {
         let socket = match self {
             Self::Tcp(stream) => SockRef::from(stream),
             Self::Unix(stream) => SockRef::from(stream),

@@ -56,7 +56,7 @@ impl Tracking {
         change.arg(key.as_str()).arg(1);
         let [eval, change] = [eval, change].map(|command| command.get_packed_command());
         let told = self.cache.begin_change(&key);
-        // All are on their way before the first answers; what is told of them is handled before the last.
+        // None waits for the one before; what is told of them is handled before the last.
         let (read, changed, answered) = tokio::join!(
             connection.send(eval.as_slice(), by),
             connection.send(change.as_slice(), by),

@@ -1,8 +1,11 @@
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::pin::pin;
+use std::sync::atomic::AtomicBool;
+use std::thread;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex,
 };
@@ -25,22 +28,41 @@ fn later() -> Instant {
 
 #[tokio::test]
 async fn r34_a_reply_before_its_command_is_nobodys() {
-    let (channel, mut server) = channel();
-    server.write_all(b"+OK\r\n").await.unwrap();
-    // The driver is ready, and is called when this gives way.
-    yield_now().await;
-    let reply = channel.send(PING, later()).await;
-    assert!(matches!(reply, Err(Fault::NeverLeft(_))), "{reply:?}");
+    for commands in [1, 2] {
+        let (channel, mut server) = channel();
+        server.write_all(b"+OK\r\n").await.unwrap();
+        let sent = (0..commands).map(|_| channel.send(PING, later()));
+        for reply in join_all(sent).await {
+            assert!(matches!(reply, Err(Fault::NeverLeft(_))), "{reply:?}");
+        }
+    }
 }
 
 #[tokio::test]
 async fn r34_a_second_reply_to_a_command_is_nobodys() {
     let (channel, mut server) = channel();
-    server.write_all(b"+OK\r\n:1\r\n").await.unwrap();
-    let first = channel.send(PING, later()).await;
+    let answer = async {
+        server.read_exact(&mut [0; PING.len()]).await.unwrap();
+        server.write_all(b"+OK\r\n:1\r\n").await.unwrap();
+    };
+    let (first, ()) = tokio::join!(channel.send(PING, later()), answer);
     assert!(matches!(first, Ok(Value::Okay)), "{first:?}");
     let next = channel.send(PING, later()).await;
     assert!(matches!(next, Err(Fault::NeverLeft(_))), "{next:?}");
+}
+
+/// What nobody has sent yet when the server has gone is sent to nobody.
+#[tokio::test]
+async fn r36_nothing_leaves_for_a_server_that_has_gone() {
+    for commands in [1, 2] {
+        let (channel, server) = channel();
+        yield_now().await;
+        drop(server);
+        let sent = (0..commands).map(|_| channel.send(PING, later()));
+        for reply in join_all(sent).await {
+            assert!(matches!(reply, Err(Fault::NeverLeft(_))), "{reply:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -200,23 +222,62 @@ async fn few_replies_are_handed_out_at_once() {
 
 /// It is there before the runtime could tell, which has no turn here.
 #[tokio::test]
-async fn the_reply_to_who_is_alone_is_looked_for() {
-    for (alone, found) in [(0, false), (ALONE, true)] {
-        let (ours, mut server) = StdUnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        let ours = UnixStream::from_std(ours).unwrap();
-        ours.writable().await.unwrap();
-        let (channel, mut driver) = Channel::and_driver(Stream::Unix(ours), None);
-        driver.alone = alone;
-        server.write_all(b"+PONG\r\n").unwrap();
-
-        let context = &mut Context::from_waker(Waker::noop());
-        let mut answer = pin!(channel.send(PING, later()));
-        assert!(answer.as_mut().poll(context).is_pending());
+async fn a_look_needs_no_runtime() {
+    let (mut driver, channel, mut server) = by_hand().await;
+    let context = &mut Context::from_waker(Waker::noop());
+    let mut answer = pin!(channel.send(PING, later()));
+    assert!(answer.as_mut().poll(context).is_pending());
+    for piece in [b"+PO".as_slice(), b"NG\r\n"] {
+        server.write_all(piece).unwrap();
         assert!(Pin::new(&mut driver).poll(context).is_pending());
-        assert_eq!(answer.as_mut().poll(context).is_ready(), found);
-        assert_eq!(driver.alone, alone + 1);
+        assert!(answer.as_mut().poll(context).is_pending());
+        driver.look().unwrap();
+        assert!(driver.found);
     }
+    assert!(Pin::new(&mut driver).poll(context).is_pending());
+    assert!(answer.as_mut().poll(context).is_ready());
+    assert!(!driver.found, "it was the reply");
+}
+
+/// A look keeps its thread from others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_looks_while_all_threads_are_busy() {
+    let (mut driver, _channel, _server) = by_hand().await;
+    driver.alone = ALONE;
+    assert!(!driver.may_look());
+    driver.alone = ALONE + 1;
+    for busy in [false, true, false] {
+        let works = Arc::new(AtomicBool::new(busy));
+        for _ in 0..2 {
+            let works = Arc::clone(&works);
+            tokio::spawn(async move {
+                while works.load(Ordering::Relaxed) {
+                    yield_now().await;
+                }
+            });
+        }
+        while driver.may_look() == busy {
+            thread::sleep(Duration::from_millis(1));
+        }
+        works.store(false, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn the_only_thread_never_looks() {
+    let (mut driver, _channel, _server) = by_hand().await;
+    driver.alone = ALONE + 1;
+    assert!(!driver.may_look());
+}
+
+/// A driver that nobody calls but the test; it can write at once.
+async fn by_hand() -> (Driver, Channel, StdUnixStream) {
+    let (ours, server) = StdUnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let ours = UnixStream::from_std(ours).unwrap();
+    ours.writable().await.unwrap();
+    let (channel, driver) = Channel::and_driver(Stream::Unix(ours), None);
+    (driver, channel, server)
 }
 
 /// The server works on what has been said already, while others still have something to say.
@@ -251,25 +312,32 @@ async fn much_leaves_before_all_have_had_their_turn() {
     assert!((4..=20).contains(&writes.len()), "{writes:?}");
 }
 
-/// Also one that comes when nobody looks for it any more.
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+/// Also one that comes when nobody looks for it any more, in a piece or in two.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reply_may_take_its_time() {
-    let (ours, mut server) = UnixStream::pair().unwrap();
+    let (ours, mut server) = StdUnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let ours = UnixStream::from_std(ours).unwrap();
     let channel = Channel::over(Stream::Unix(ours), None);
-    tokio::spawn(async move {
+    thread::spawn(move || {
+        let late = || thread::sleep(Duration::from_millis(5));
         let mut command = [0; PING.len()];
         for n in 0.. {
-            if server.read_exact(&mut command).await.is_err() {
+            if server.read_exact(&mut command).is_err() {
                 return;
             }
-            // At once, or long after the last look.
+            let at = [0, 3, 7][n % 3];
             if n % 2 == 1 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                late();
             }
-            server.write_all(b"+PONG\r\n").await.unwrap();
+            server.write_all(&b"+PONG\r\n"[..at]).unwrap();
+            if n % 4 == 1 {
+                late();
+            }
+            server.write_all(&b"+PONG\r\n"[at..]).unwrap();
         }
     });
-    for _ in 0..100 {
+    for _ in 0..200 {
         assert!(channel.send(PING, later()).await.is_ok());
     }
 }
