@@ -330,6 +330,10 @@ impl Driver {
             return Ok(Next::Leave);
         }
         self.gave_way = false;
+        if std::mem::take(&mut self.found) {
+            // What came was no reply that anybody wanted.
+            self.looks.learn(false);
+        }
         if std::mem::take(&mut self.looking) && written.is_ready() && state.waiting.len() == 1 {
             return Ok(Next::Look);
         }
@@ -370,6 +374,10 @@ impl Driver {
         let mut state = self.shared.state();
         // Words of the server's may go on for long, and nobody answers them.
         let more_may_join = self.more && self.gave;
+        if more_may_join && state.waiting.len() == state.unsent {
+            // All have been answered, and there is more: a word, or what nobody has asked for.
+            return false;
+        }
         let due = match (self.gave_way && !more_may_join) || state.abandoned {
             true => true,
             false => !self.asked || state.out.len() >= ENOUGH,
@@ -389,21 +397,16 @@ impl Driver {
             1 => self.alone.saturating_add(1),
             _ => 0,
         };
-        if std::mem::take(&mut self.found) {
-            // Something else than the reply.
-            self.looks.learn(false);
-        }
         self.looking = self.may_look() && self.looks.are_due();
         true
     }
 
-    /// Whether this thread can be kept for a moment: another one sleeps, so nobody waits for this one, and what
-    /// comes elsewhere wakes that one.
+    /// Whether this thread can be kept for a moment: while another one sleeps, little waits for a thread. What
+    /// comes elsewhere may have to wait for as long as a look takes.
     fn may_look(&self) -> bool {
-        let workers = self.runtime.num_workers();
-        // Of one that has just been woken this says that it still sleeps; the only one would say so of itself.
         let sleeps = |worker| self.runtime.worker_park_unpark_count(worker) % 2 == 1;
-        self.alone > ALONE && self.stream.reads_at_once() && workers > 1 && (0..workers).any(sleeps)
+        let can = self.alone > ALONE && self.stream.reads_at_once();
+        can && (0..self.runtime.num_workers()).any(sleeps)
     }
 
     /// Writes what is being written; ready when all of it has left.

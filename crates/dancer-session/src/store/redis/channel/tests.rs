@@ -51,6 +51,33 @@ async fn r34_a_second_reply_to_a_command_is_nobodys() {
     assert!(matches!(next, Err(Fault::NeverLeft(_))), "{next:?}");
 }
 
+/// Also when it is left over after as many as are handed out at a time, and somebody has a command by then.
+#[tokio::test]
+async fn r34_one_reply_more_than_commands_is_nobodys() {
+    let (stream, mut server) = duplex(1024);
+    let (channel, mut driver) = Channel::and_driver(Stream::Layered(Box::pin(stream)), None);
+    let context = &mut Context::from_waker(Waker::noop());
+    let send = || {
+        let (reply, answer) = oneshot::channel();
+        channel.push(PING, later(), reply).unwrap();
+        answer
+    };
+    let sent: [_; AT_ONCE] = std::array::from_fn(|_| send());
+    assert!(Pin::new(&mut driver).poll(context).is_pending());
+    let replies = b":1\r\n".repeat(AT_ONCE + 1);
+    server.write_all(&replies).await.unwrap();
+    assert!(Pin::new(&mut driver).poll(context).is_pending());
+    for mut answer in sent {
+        assert!(matches!(answer.try_recv(), Ok(Ok(Value::Int(1)))));
+    }
+    let mut next = [send(), send()];
+    assert!(Pin::new(&mut driver).poll(context).is_ready());
+    for answer in &mut next {
+        let reply = answer.try_recv().unwrap();
+        assert!(matches!(reply, Err(Fault::NeverLeft(_))), "{reply:?}");
+    }
+}
+
 /// What nobody has sent yet when the server has gone is sent to nobody.
 #[tokio::test]
 async fn r36_nothing_leaves_for_a_server_that_has_gone() {
@@ -256,7 +283,9 @@ async fn nobody_looks_while_all_threads_are_busy() {
                 }
             });
         }
+        let begun = Instant::now();
         while driver.may_look() == busy {
+            assert!(begun.elapsed() < Duration::from_secs(20), "busy: {busy}");
             thread::sleep(Duration::from_millis(1));
         }
         works.store(false, Ordering::Relaxed);
