@@ -378,10 +378,9 @@ impl Driver {
             // All have been answered, and there is more: a word, or what nobody has asked for.
             return false;
         }
-        let due = match (self.gave_way && !more_may_join) || state.abandoned {
-            true => true,
-            false => !self.asked || state.out.len() >= ENOUGH,
-        };
+        let had_their_turn = self.gave_way && !more_may_join;
+        let enough = state.out.len() >= ENOUGH;
+        let due = had_their_turn || enough || !self.asked || state.abandoned;
         if state.out.is_empty() || !due {
             return false;
         }
