@@ -20,6 +20,16 @@ fn settings(server: &RedisServer, layout: Layout) -> Settings {
     }
 }
 
+/// Processes with a cache each.
+async fn engines<const N: usize>(server: &RedisServer, layout: Layout) -> [SessionEngine; N] {
+    let mut engines = Vec::new();
+    for _ in 0..N {
+        let engine = SessionEngine::init(settings(server, layout)).await;
+        engines.push(engine.unwrap());
+    }
+    engines.try_into().unwrap()
+}
+
 async fn stored(engine: &SessionEngine, n: u64) -> Session {
     let session = engine.anonymous();
     session.set("n", n).unwrap();
@@ -61,9 +71,7 @@ async fn soon(engine: &SessionEngine, id: &str, before: Option<u64>, after: Opti
 async fn what_was_read_costs_nothing_to_read_again() {
     let server = RedisServer::start();
     for layout in [Layout::Native, Layout::Dancer] {
-        let engine = SessionEngine::init(settings(&server, layout))
-            .await
-            .unwrap();
+        let [engine] = engines(&server, layout).await;
         let session = stored(&engine, 7).await;
         assert_eq!(read(&engine, &id(&session)).await, Some(7));
         let before = server.commands().await;
@@ -101,8 +109,7 @@ async fn change(engine: &SessionEngine, id: &str, n: u64) {
 async fn rule_4_7_what_this_process_has_stored_costs_nothing_to_read_again() {
     let server = RedisServer::start();
     for layout in [Layout::Native, Layout::Dancer] {
-        let engine = SessionEngine::init(settings(&server, layout)).await;
-        let engine = engine.unwrap();
+        let [engine] = engines(&server, layout).await;
         let session = id(&stored(&engine, 0).await);
         // The server gets to know the script.
         change(&engine, &session, 0).await;
@@ -126,11 +133,7 @@ async fn rule_4_7_what_this_process_has_stored_costs_nothing_to_read_again() {
 async fn rule_4_7_what_two_processes_change_in_turn_costs_no_more_reads_than_without_a_cache() {
     let server = RedisServer::start();
     for layout in [Layout::Native, Layout::Dancer] {
-        let mut engines = Vec::new();
-        for _ in 0..2 {
-            let engine = SessionEngine::init(settings(&server, layout));
-            engines.push(engine.await.unwrap());
-        }
+        let engines: [_; 2] = engines(&server, layout).await;
         let session = id(&stored(&engines[0], 0).await);
         let mut before = server.commands().await;
         for n in 0..104 {
@@ -156,8 +159,7 @@ async fn rule_4_7_what_two_processes_change_in_turn_costs_no_more_reads_than_wit
 async fn what_another_process_does_after_a_change_of_this_one_is_seen_when_the_word_has_come() {
     let server = RedisServer::start();
     for layout in [Layout::Native, Layout::Dancer] {
-        let engine = SessionEngine::init(settings(&server, layout)).await;
-        let engine = engine.unwrap();
+        let [engine] = engines(&server, layout).await;
         let other = SessionEngine::init(Settings {
             cache: 0,
             ..settings(&server, layout)
@@ -186,8 +188,7 @@ async fn what_another_process_does_after_a_change_of_this_one_is_seen_when_the_w
 #[tokio::test]
 async fn a_long_session_that_this_process_has_stored_is_read_again() {
     let server = RedisServer::start();
-    let engine = SessionEngine::init(settings(&server, Layout::Native)).await;
-    let engine = engine.unwrap();
+    let [engine] = engines(&server, Layout::Native).await;
     let session = stored(&engine, 0).await;
     session.set("text", "x".repeat(20_000)).unwrap();
     assert_eq!(session.flush().await.unwrap(), Flushed::Stored);
@@ -265,11 +266,7 @@ async fn r31_who_may_not_look_behind_a_change_has_stored_it() {
 async fn what_is_changed_once_and_then_read_everywhere_is_kept_everywhere() {
     let server = RedisServer::start();
     for layout in [Layout::Native, Layout::Dancer] {
-        let mut engines = Vec::new();
-        for _ in 0..4 {
-            let engine = SessionEngine::init(settings(&server, layout));
-            engines.push(engine.await.unwrap());
-        }
+        let engines: [_; 4] = engines(&server, layout).await;
         let session = id(&stored(&engines[0], 0).await);
         for changed in 1..4 {
             let ours = engines[0].retrieve(&session).await.unwrap().unwrap();
@@ -330,12 +327,7 @@ async fn f15_a_full_server_refuses_changes() {
 async fn what_another_process_does_is_seen_when_the_word_has_come() {
     let server = RedisServer::start();
     for layout in [Layout::Native, Layout::Dancer] {
-        let engine = SessionEngine::init(settings(&server, layout))
-            .await
-            .unwrap();
-        let other = SessionEngine::init(settings(&server, layout))
-            .await
-            .unwrap();
+        let [engine, other] = engines(&server, layout).await;
         let session = stored(&engine, 1).await;
         let id = id(&session);
         for n in 2..50 {
@@ -362,9 +354,7 @@ async fn what_another_process_does_is_seen_when_the_word_has_come() {
 async fn what_this_process_does_is_seen_at_once() {
     let server = RedisServer::start();
     for layout in [Layout::Native, Layout::Dancer] {
-        let engine = SessionEngine::init(settings(&server, layout))
-            .await
-            .unwrap();
+        let [engine] = engines(&server, layout).await;
         let session = stored(&engine, 1).await;
         let first = id(&session);
         for n in 2..200 {
@@ -428,9 +418,7 @@ async fn r12_what_is_read_never_goes_back() {
 #[tokio::test]
 async fn an_emptied_database_empties_the_cache() {
     let server = RedisServer::start();
-    let engine = SessionEngine::init(settings(&server, Layout::Native))
-        .await
-        .unwrap();
+    let [engine] = engines(&server, Layout::Native).await;
     let session = id(&stored(&engine, 1).await);
     assert_eq!(read(&engine, &session).await, Some(1));
     let mut connection = server.connection().await;
@@ -444,9 +432,7 @@ async fn an_emptied_database_empties_the_cache() {
 #[tokio::test]
 async fn a_lost_connection_empties_the_cache() {
     let server = RedisServer::start();
-    let engine = SessionEngine::init(settings(&server, Layout::Native))
-        .await
-        .unwrap();
+    let [engine] = engines(&server, Layout::Native).await;
     let other = SessionEngine::init(Settings {
         cache: 0,
         ..settings(&server, Layout::Native)
@@ -559,9 +545,7 @@ async fn a_cache_is_no_setting_without_threads() {
 #[tokio::test]
 async fn whoever_only_reads_from_the_cache_lets_others_have_a_turn() {
     let server = RedisServer::start();
-    let engine = SessionEngine::init(settings(&server, Layout::Native))
-        .await
-        .unwrap();
+    let [engine] = engines(&server, Layout::Native).await;
     let id = id(&stored(&engine, 7).await).to_owned();
     let turns = Arc::new(Mutex::new(0));
     let others = tokio::spawn({
