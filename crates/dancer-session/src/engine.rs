@@ -32,6 +32,7 @@ use self::create::New;
 pub(crate) use self::finish::run_to_end;
 pub use self::flush::Flushed;
 use self::queue::Queue;
+use self::retrieve::Source;
 use crate::apart::Apart;
 use crate::cache::Cache;
 use crate::id::{Entropy, Mark, SessionId, random_text};
@@ -346,10 +347,7 @@ impl SessionEngine {
             // neither other requests nor the task that hears what has changed.
             consume_budget().await;
         }
-        match self.cached(id) {
-            Some(session) => Ok(Some(session)),
-            None => retrieve::retrieve(self, id).await,
-        }
+        retrieve::retrieve(self, id, Source::Anywhere).await
     }
 
     /// The same, but never from the [cache](Settings::cache): for where even a log-out of a moment ago,
@@ -359,7 +357,7 @@ impl SessionEngine {
     ///
     /// As [`retrieve`](Self::retrieve).
     pub async fn retrieve_fresh(&self, id: &str) -> Result<Option<Session>, Error> {
-        retrieve::retrieve(self, id).await
+        retrieve::retrieve(self, id, Source::Store).await
     }
 
     /// Sets how long a key lives from now on, without making anybody wait for it.

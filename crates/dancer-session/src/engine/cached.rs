@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use super::SessionEngine;
 use crate::cache::{Cache, Changing, Reading};
-use crate::id::SessionId;
 use crate::layout::{Content, Document, Key};
 use crate::lifetime::Moment;
 use crate::session::{Read, Session};
@@ -16,10 +15,8 @@ use crate::{Error, RedisStore};
 
 impl SessionEngine {
     /// A session that was read before and has not changed since, nor ended.
-    pub(super) fn cached(&self, id: &str) -> Option<Session> {
+    pub(super) fn cached(&self, key: &Key) -> Option<Session> {
         let cache = self.cache()?;
-        let id = SessionId::parse(id, self.here.codec.layout)?;
-        let key = self.key(&id);
         let read = cache.get(key.as_str())?;
         let now = self.here.clock.now();
         let due = self.limit(&read.document, now);
@@ -30,7 +27,7 @@ impl SessionEngine {
         let interval = self.touch_interval(true).as_millis();
         let interval = u64::try_from(interval).unwrap_or(u64::MAX);
         if read.kept.is_to_be_touched(now, interval, now.plus(due)) {
-            self.touch_later(key, due);
+            self.touch_later(key.clone(), due);
         }
         Some(Session::stored(self, read))
     }

@@ -18,10 +18,19 @@ use crate::{Error, Layout, event};
 /// By so much a key may outlive its session, which nobody can read then; less is not worth a command.
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Where a session may come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Out of the cache, if it is there.
+    Anywhere,
+    Store,
+}
+
 /// Not an `async fn`: that would keep room for its arguments twice.
 pub(super) fn retrieve<'e>(
     engine: &'e SessionEngine,
     id: &str,
+    from: Source,
 ) -> impl Future<Output = Result<Option<Session>, Error>> + Send + use<'e> {
     let id = SessionId::parse(id, engine.here.codec.layout);
     async move {
@@ -30,6 +39,11 @@ pub(super) fn retrieve<'e>(
             return Ok(None);
         };
         let key = engine.key(&id);
+        if from == Source::Anywhere
+            && let Some(session) = engine.cached(&key)
+        {
+            return Ok(Some(session));
+        }
         let reading = engine.begin_reading(&key);
         let by = engine.deadline();
         let asked = engine.here.clock.now();
