@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::Error;
 use crate::change::Change;
 use crate::id::{Mark, SessionId};
@@ -19,7 +21,7 @@ mod seen;
 #[cfg_attr(test, derive(Clone))]
 pub(crate) struct Hand {
     origin: Origin,
-    changes: Vec<Change>,
+    changes: Changes,
     /// The entries with the changes applied; `None` as long as there are none.
     changed: Option<Changed>,
     /// For sessions that have no entries of their own to show.
@@ -43,6 +45,9 @@ pub(crate) struct Hand {
     /// A flush ended without knowing whether its changes were stored.
     unsure: bool,
 }
+
+/// Most requests make one, or none.
+type Changes = SmallVec<[Change; 1]>;
 
 /// Entries after the changes of a request.
 #[derive(Clone)]
@@ -151,7 +156,7 @@ pub(crate) struct Task {
     pub(crate) destroyed: bool,
     /// One of the doomed that another request had ended before.
     pub(crate) ended: Option<SessionId>,
-    pub(crate) changes: Vec<Change>,
+    pub(crate) changes: Changes,
     /// What the changes have made of the session already, for this request to see.
     applied: Option<Changed>,
     pub(crate) owner: Option<OwnerChange>,
@@ -165,7 +170,7 @@ impl Hand {
     pub(crate) fn new(origin: Origin, empty: Entries) -> Self {
         Self {
             origin,
-            changes: Vec::new(),
+            changes: Changes::new(),
             changed: None,
             empty,
             renew: false,
@@ -265,7 +270,7 @@ impl Hand {
 
     /// After a flush: what was stored, and the changes that were made since and wait to be applied
     /// to it.
-    pub(crate) fn to_rebase(&self) -> Option<(Copy, Vec<Change>)> {
+    pub(crate) fn to_rebase(&self) -> Option<(Copy, Changes)> {
         let changed = Changed {
             entries: self.origin.entries(&self.empty),
             of: self.origin.as_base(),
@@ -359,7 +364,7 @@ impl Hand {
             doomed: std::mem::take(&mut self.doomed),
             destroyed: false,
             ended: None,
-            changes: Vec::new(),
+            changes: Changes::new(),
             applied: None,
             owner: None,
             renew: false,

@@ -24,6 +24,7 @@ use crate::id::{Entropy, Fingerprint, Mark, SessionId, encode, random_text};
 use crate::lifetime::Moment;
 use crate::owner::Owned;
 use crate::session::Read;
+use crate::text::Text;
 use crate::{Error, Layout, Settings};
 
 pub(crate) use entries::{Entries, Value};
@@ -40,8 +41,8 @@ pub struct Key(Name);
 enum Name {
     /// The id itself.
     Bare(SessionId),
-    /// Its end is the hash.
-    Text(Arc<str>),
+    /// Its end is the hash. With a prefix of up to ten bytes it lies here.
+    Text(Text<32>),
 }
 
 // So a map by keys is looked into with their texts.
@@ -80,7 +81,8 @@ impl Key {
     /// A key that is nobody's, and that nobody else knows.
     pub(crate) fn scratch(prefix: &str) -> Result<Self, Error> {
         let random = random_text(&Entropy::default())?;
-        Ok(Self(Name::Text(format!("{prefix}scratch:{random}").into())))
+        let name = format!("{prefix}scratch:{random}");
+        Ok(Self(Name::Text(name.as_str().into())))
     }
 
     #[cfg(test)]

@@ -167,66 +167,80 @@ impl Drop for Work<'_> {
 type Outcome = Result<(Flushed, Origin), Error>;
 
 impl SessionEngine {
-    async fn carry_out(&self, task: &mut Task, by: Instant) -> Outcome {
-        let mut otherwise = Flushed::Unchanged;
+    /// What is seldom, or as large, is apart: what every flush needs stays small.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` would keep room for its arguments twice"
+    )]
+    fn carry_out<'a>(
+        &'a self,
+        task: &'a mut Task,
+        by: Instant,
+    ) -> impl Future<Output = Outcome> + Send + 'a {
+        async move {
+            let otherwise = match task.doomed.is_empty() {
+                true => Flushed::Unchanged,
+                false => Box::pin(self.destroy_doomed(task, by)).await?,
+            };
+            if let (Plan::Create(_), Some(id)) = (&task.plan, &task.ended) {
+                // The client may have the cookie of the request that was faster: no other one for it.
+                return Ok((Flushed::Ended, Origin::Ended(id.clone())));
+            }
+            match &task.plan {
+                Plan::Nothing(origin) => Ok((
+                    otherwise,
+                    task.ended
+                        .take()
+                        .map_or_else(|| origin.clone(), Origin::Ended),
+                )),
+                Plan::Refuse(id) => {
+                    event::refused_after_end(id);
+                    Ok((Flushed::Ended, Origin::Ended(id.clone())))
+                }
+                Plan::Unseen => Err(Error::not_applied(UNSEEN)),
+                Plan::TooLate => Err(Error::refused(
+                    "the client can be given no new id, because its response has left: call renew, \
+                     and set the first entry of a session, before that",
+                )),
+                Plan::Unsure => Err(Error::unknown(
+                    "an earlier flush of this session got no answer: retrieve it again",
+                )),
+                Plan::Create(origin) => Box::pin(self.store_first(origin, task, by)).await,
+                Plan::Replace(read) | Plan::Renew(read) => self.store_again(read, task, by).await,
+            }
+        }
+    }
+
+    /// Ends what this request has destroyed.
+    async fn destroy_doomed(&self, task: &mut Task, by: Instant) -> Result<Flushed, Error> {
+        let mut last = Flushed::Unchanged;
         while let Some(doomed) = task.doomed.last_mut() {
-            let destroyed = Box::pin(self.destroy(doomed, by)).await?;
+            let destroyed = self.destroy(doomed, by).await?;
             if !destroyed {
                 task.ended = Some(doomed.read.id.clone());
             }
             task.doomed.pop();
             task.destroyed |= destroyed;
-            otherwise = if destroyed {
-                Flushed::Destroyed
-            } else {
-                Flushed::Ended
+            last = match destroyed {
+                true => Flushed::Destroyed,
+                false => Flushed::Ended,
             };
         }
-        if let (Plan::Create(_), Some(id)) = (&task.plan, &task.ended) {
-            // The client may have the cookie of the request that was faster: no other one for it.
-            return Ok((Flushed::Ended, Origin::Ended(id.clone())));
+        Ok(last)
+    }
+
+    /// Stores a session that was not stored before.
+    async fn store_first(&self, origin: &Origin, task: &Task, by: Instant) -> Outcome {
+        let id = match origin {
+            Origin::New(id) => id.clone(),
+            _ => self.new_id()?,
+        };
+        if !self.has_room(&id, None, task, by).await? {
+            return Ok((Flushed::TooMany, origin.clone()));
         }
-        match &task.plan {
-            Plan::Nothing(origin) => Ok((
-                otherwise,
-                task.ended
-                    .take()
-                    .map_or_else(|| origin.clone(), Origin::Ended),
-            )),
-            Plan::Refuse(id) => {
-                event::refused_after_end(id);
-                Ok((Flushed::Ended, Origin::Ended(id.clone())))
-            }
-            Plan::Unseen => Err(Error::not_applied(UNSEEN)),
-            Plan::TooLate => Err(Error::refused(
-                "the client can be given no new id, because its response has left: call renew, and \
-                 set the first entry of a session, before that",
-            )),
-            Plan::Unsure => Err(Error::unknown(
-                "an earlier flush of this session got no answer: retrieve it again",
-            )),
-            Plan::Create(origin) => {
-                let id = match origin {
-                    Origin::New(id) => id.clone(),
-                    _ => self.new_id()?,
-                };
-                if !self.has_room(&id, None, task, by).await? {
-                    return Ok((Flushed::TooMany, origin.clone()));
-                }
-                let new = self.begun(task, Some(id))?;
-                let read = Box::pin(self.store_new(new, by)).await?;
-                Ok((Flushed::Created, Origin::Stored(read)))
-            }
-            Plan::Replace(read) => {
-                self.store_again(Flushed::Stored, read, None, task, by)
-                    .await
-            }
-            Plan::Renew(read) => {
-                let fresh = Some(self.new_id()?);
-                self.store_again(Flushed::Renewed, read, fresh, task, by)
-                    .await
-            }
-        }
+        let new = self.begun(task, Some(id))?;
+        let read = self.store_new(new, by).await?;
+        Ok((Flushed::Created, Origin::Stored(read)))
     }
 
     /// Stores a session that was stored before, under a fresh id if it is renewed.
@@ -236,13 +250,13 @@ impl SessionEngine {
     )]
     fn store_again<'a>(
         &'a self,
-        done: Flushed,
         read: &'a Read,
-        fresh: Option<SessionId>,
         task: &'a Task,
         by: Instant,
     ) -> impl Future<Output = Outcome> + Send + 'a {
         async move {
+            let renews = matches!(task.plan, Plan::Renew(_));
+            let fresh = renews.then(|| self.new_id()).transpose()?;
             let mut turn = self.here.queue.turn(&read.id, by).await?;
             let id = fresh.as_ref().unwrap_or(&read.id);
             if !self.has_room(id, Some(read), task, by).await? {
@@ -257,7 +271,7 @@ impl SessionEngine {
             // Who stands in line behind a renew finds out that the session has gone: what is stored under
             // the new id is none of theirs.
             turn.leave_behind(stored.clone().filter(|stored| stored.id == read.id));
-            self.outcome(done, stored, read, task, by).await
+            self.outcome(stored, read, task, by).await
         }
     }
 
@@ -300,12 +314,15 @@ impl SessionEngine {
     /// What it means that a session was stored, or had ended.
     async fn outcome(
         &self,
-        done: Flushed,
         stored: Option<Read>,
         read: &Read,
         task: &Task,
         by: Instant,
     ) -> Outcome {
+        let done = match task.plan {
+            Plan::Renew(_) => Flushed::Renewed,
+            _ => Flushed::Stored,
+        };
         if let Some(stored) = stored {
             event::stored(done, &stored.id, &read.id);
             return Ok((done, Origin::Stored(stored)));

@@ -29,11 +29,11 @@ pub(super) fn entries(entries: &Entries, codec: &Codec) -> Result<Entries, Error
         };
         let json = match entries {
             Entries::Json(from) => {
-                let text = from.find(&name).unwrap_or_default();
-                if has_large_integer(&text) {
+                let text = from.text_of(&name).unwrap_or_default();
+                if has_large_integer(text) {
                     return Err(refused("it has an integer that Perl does not have"));
                 }
-                serde_json::from_slice(&text).map_err(|_| refused("it is damaged"))?
+                serde_json::from_slice(text).map_err(|_| refused("it is damaged"))?
             }
             Entries::Perl(from) => {
                 let Some((document, id)) = from.find(&name) else {

@@ -59,7 +59,10 @@ impl Value {
 
 /// The value of an entry, apart from the session that it was found in.
 pub(crate) enum Found {
-    Json(Bytes),
+    /// As it was read.
+    Read(Bytes),
+    /// As it was set since.
+    Set(Arc<[u8]>),
     Perl(Arc<storable::Document>, NodeId),
 }
 
@@ -68,15 +71,19 @@ impl Found {
     /// `None`, where `T` has no other answer to it.
     pub(crate) fn decode<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
         let kind = std::any::type_name::<T>();
-        match self {
+        let from_json = |text: &[u8]| {
             // The library's own message would quote the value.
-            Self::Json(text) => serde_json::from_slice(text).map(Some).map_err(|error| {
+            serde_json::from_slice(text).map(Some).map_err(|error| {
                 Error::entry(format!(
                     "entry {name:?} holds {}, which can't be read as {kind} (at column {} of it)",
                     json::kind(text),
                     error.column()
                 ))
-            }),
+            })
+        };
+        match self {
+            Self::Read(text) => from_json(text),
+            Self::Set(text) => from_json(text),
             Self::Perl(document, node) => {
                 let node = document
                     .node(*node)
@@ -134,7 +141,7 @@ impl Entries {
     /// One entry, not decoded.
     pub(crate) fn find(&self, name: &str) -> Option<Found> {
         match self {
-            Self::Json(entries) => entries.find(name).map(Found::Json),
+            Self::Json(entries) => entries.find(name),
             Self::Perl(entries) => {
                 let (document, node) = entries.find(name)?;
                 Some(Found::Perl(document, node))

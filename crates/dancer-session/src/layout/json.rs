@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use super::entries::Found;
 use super::room::in_room;
 use super::scan::Scan;
 
@@ -111,13 +112,21 @@ impl JsonEntries {
         self.position(name).is_some()
     }
 
-    /// The bytes of one value.
-    pub(crate) fn find(&self, name: &str) -> Option<Bytes> {
+    /// One value, apart from the others.
+    pub(super) fn find(&self, name: &str) -> Option<Found> {
         let at = self.position(name)?;
         Some(match &self.items[at].value {
-            Piece::At { start, end } => self.source.slice(*start as usize..*end as usize),
-            Piece::Own(value) => Bytes::copy_from_slice(value),
+            Piece::At { start, end } => {
+                Found::Read(self.source.slice(*start as usize..*end as usize))
+            }
+            Piece::Own(value) => Found::Set(Arc::clone(value)),
         })
+    }
+
+    /// The bytes of one value.
+    pub(super) fn text_of(&self, name: &str) -> Option<&[u8]> {
+        let at = self.position(name)?;
+        Some(self.text(&self.items[at].value))
     }
 
     /// `value` is JSON already.

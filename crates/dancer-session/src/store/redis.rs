@@ -312,26 +312,18 @@ impl Store for RedisStore {
         by: Instant,
     ) -> Result<Option<Retrieved>, Error> {
         let get = || Command::new("GET", key).key(key);
-        let (payload, extended) = match ttl {
-            None => {
+        let getex = |ttl| Command::new("GETEX", key).key(key).expiring_in(ttl);
+        let command = ttl.map_or_else(get, |ttl| getex(ttl).or_gentler());
+        let (payload, extended) = match self.ask(&command, by).await {
+            Ok(value) => (self.payload(&command, value)?, ttl.is_some()),
+            // It can't be extended; that is no reason not to read it.
+            Err(fault) if ttl.is_some() && fault.row().still != Still::Nothing => {
+                self.link.reading_goes_on(&fault);
                 let get = get();
-                (self.payload(&get, self.read(&get, by).await?)?, false)
+                let value = Box::pin(self.read(&get, by)).await?;
+                (self.payload(&get, value)?, false)
             }
-            Some(ttl) => {
-                let command = Command::new("GETEX", key).key(key);
-                let command = command.expiring_in(ttl).or_gentler();
-                match self.ask(&command, by).await {
-                    // It can't be extended; that is no reason not to read it.
-                    Err(fault) if fault.row().still != Still::Nothing => {
-                        self.link.reading_goes_on(&fault);
-                        let get = get();
-                        let value = Box::pin(self.read(&get, by)).await?;
-                        (self.payload(&get, value)?, false)
-                    }
-                    Err(fault) => return Err(self.unread(&command, &fault)),
-                    Ok(value) => (self.payload(&command, value)?, true),
-                }
-            }
+            Err(fault) => return Err(self.unread(&command, &fault)),
         };
         Ok(payload.map(|payload| Retrieved { payload, extended }))
     }
