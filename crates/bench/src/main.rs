@@ -45,7 +45,7 @@ struct Arguments {
     /// Write a picture of the main figures into this file, as SVG.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
-    /// Fewer and shorter rounds of what matters most: a minute and a half instead of twelve, and a
+    /// Fewer and shorter rounds of what matters most: a minute and a half instead of eighteen, and a
     /// wider spread.
     #[arg(long, global = true)]
     quick: bool,
