@@ -76,7 +76,7 @@ pub(crate) struct Plan {
     judged_rounds: usize,
     /// Of one contender's turn.
     pub(crate) length: Duration,
-    /// How many rounds there are over HTTP, where a turn takes a second and all is judged.
+    /// How many rounds there are over HTTP, where a turn takes a second: as many as where something is demanded of us.
     pub(crate) http: usize,
 }
 

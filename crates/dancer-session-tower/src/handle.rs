@@ -126,6 +126,6 @@ mod tests {
         let engine = SessionEngine::in_memory(Settings::default()).unwrap();
         let handle = SessionHandle::new(engine, None);
         let size = size_of_val(&handle.session());
-        assert!(size <= 520, "{size}");
+        assert!(size <= 440, "{size}");
     }
 }

@@ -24,7 +24,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use tokio::task::coop::consume_budget;
 
 use self::ahead::Ahead;
 pub use self::builder::EngineBuilder;
@@ -342,11 +341,6 @@ impl SessionEngine {
     /// [`is_unavailable`](Error::is_unavailable), or [`is_unreadable`](Error::is_unreadable). Neither
     /// means that the session is gone.
     pub async fn retrieve(&self, id: &str) -> Result<Option<Session>, Error> {
-        if self.here.cache.is_some() {
-            // Sessions that are there at once, one after the other, would let nobody else have a turn:
-            // neither other requests nor the task that hears what has changed.
-            consume_budget().await;
-        }
         retrieve::retrieve(self, id, Source::Anywhere).await
     }
 

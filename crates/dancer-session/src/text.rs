@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use arrayvec::ArrayString;
 
@@ -9,7 +10,7 @@ use arrayvec::ArrayString;
 #[derive(Clone)]
 pub(crate) enum Text<const N: usize> {
     Short(ArrayString<N>),
-    Long(Box<str>),
+    Long(Arc<str>),
 }
 
 impl<const N: usize> From<&str> for Text<N> {

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::task::coop::consume_budget;
 
 use super::SessionEngine;
 use super::doubt::Doubt;
@@ -39,10 +40,13 @@ pub(super) fn retrieve<'e>(
             return Ok(None);
         };
         let key = engine.key(&id);
-        if from == Source::Anywhere
-            && let Some(session) = engine.cached(&key)
-        {
-            return Ok(Some(session));
+        if from == Source::Anywhere && engine.here.cache.is_some() {
+            // Sessions that are there at once, one after the other, would let nobody else have a turn:
+            // neither other requests nor the task that hears what has changed.
+            consume_budget().await;
+            if let Some(session) = engine.cached(&key) {
+                return Ok(Some(session));
+            }
         }
         let reading = engine.begin_reading(&key);
         let by = engine.deadline();
@@ -55,36 +59,34 @@ pub(super) fn retrieve<'e>(
         loop {
             let now = engine.here.clock.now();
             let content = engine.here.codec.decode(&key, &payload, now);
-            match content.inspect_err(|error| event::unreadable(&id, error))? {
+            let document = match content.inspect_err(|error| event::unreadable(&id, error))? {
                 Content::Foreign => {
                     event::foreign_key(&id);
                     return Ok(None);
                 }
                 Content::Stub(stub) => return Ok(engine.meet(stub, id, key, left, now)),
-                Content::Session(document) => {
-                    if !id.is_own(engine.here.codec.layout) {
-                        event::legacy_id(&id);
-                    }
-                    if document.dated || !engine.here.lifetime.is_limited() {
-                        let Some((due, left)) = engine.admit(&id, &key, &document, left, kept, now)
-                        else {
-                            return Ok(None);
-                        };
-                        let extended = left.map(|left| engine.here.lifetime.extended(left, asked));
-                        let read = Read::new(id, key, payload, document, extended);
-                        engine.keep(reading, &read, now, due, left.unwrap_or(due));
-                        return Ok(Some(Session::stored(engine, read)));
-                    }
-                    // Apart, as it is large and seldom.
-                    match Box::pin(engine.date(&key, &payload, document, by)).await? {
-                        Dated::Read(payload, document) => {
-                            let read = Read::new(id, key, payload, document, None);
-                            return Ok(Some(Session::stored(engine, read)));
-                        }
-                        Dated::Changed(newer) => payload = newer,
-                        Dated::Gone => return Ok(None),
-                    }
+                Content::Session(document) => document,
+            };
+            if !id.is_own(engine.here.codec.layout) {
+                event::legacy_id(&id);
+            }
+            if document.dated || !engine.here.lifetime.is_limited() {
+                let Some((due, left)) = engine.admit(&id, &key, &document, left, kept, now) else {
+                    return Ok(None);
+                };
+                let extended = left.map(|left| engine.here.lifetime.extended(left, asked));
+                let read = Read::new(id, key, payload, document, extended);
+                engine.keep(reading, &read, now, due, left.unwrap_or(due));
+                return Ok(Some(Session::stored(engine, read)));
+            }
+            // Apart, as it is large and seldom.
+            match Box::pin(engine.date(&key, &payload, document, by)).await? {
+                Dated::Read(payload, document) => {
+                    let read = Read::new(id, key, payload, document, None);
+                    return Ok(Some(Session::stored(engine, read)));
                 }
+                Dated::Changed(newer) => payload = newer,
+                Dated::Gone => return Ok(None),
             }
             if Instant::now() >= by {
                 return Err(Error::not_applied(format!(
@@ -182,21 +184,28 @@ impl SessionEngine {
 
     /// Reads what is under a key. A payload of another key may be the answer to another request, from
     /// a server or a proxy that has lost count: what a new connection brings is believed.
-    async fn read_own(
-        &self,
-        key: &Key,
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` would keep room for its arguments twice"
+    )]
+    fn read_own<'a>(
+        &'a self,
+        key: &'a Key,
         kept: bool,
         by: Instant,
-    ) -> Result<Option<(Bytes, Left)>, Error> {
-        let found = self.read(key, kept, by).await?;
-        let is_of_another = |(payload, _): &(Bytes, _)| self.here.codec.is_of_another(key, payload);
-        if !found.as_ref().is_some_and(is_of_another) {
-            return Ok(found);
+    ) -> impl Future<Output = Result<Option<(Bytes, Left)>, Error>> + Send + 'a {
+        async move {
+            let found = self.read(key, kept, by).await?;
+            let of_another =
+                |(payload, _): &(Bytes, _)| self.here.codec.is_of_another(key, payload);
+            if !found.as_ref().is_some_and(of_another) {
+                return Ok(found);
+            }
+            event::payload_of_another(key);
+            self.here.store.distrust();
+            // Apart, as it is seldom.
+            Box::pin(self.read(key, kept, by)).await
         }
-        event::payload_of_another(key);
-        self.here.store.distrust();
-        // Apart, as it is seldom.
-        Box::pin(self.read(key, kept, by)).await
     }
 
     /// Reads what is under a key, and how long that has left.
