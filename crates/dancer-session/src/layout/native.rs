@@ -218,6 +218,21 @@ mod tests {
     use crate::Layout;
     use crate::id::SessionId;
 
+    /// Whether it lies in the key itself, or apart from it.
+    #[test]
+    fn a_key_is_its_prefix_and_its_hash() {
+        let id = SessionId::parse(&"A".repeat(43), Layout::Native).unwrap();
+        let hash = Key::native("", &id).as_str().to_owned();
+        assert_eq!(hash.len(), 22);
+        for length in 1..=64 {
+            let prefix = "p".repeat(length);
+            let key = Key::native(&prefix, &id);
+            assert_eq!(key.as_str(), format!("{prefix}{hash}"));
+            assert_eq!(key.clone().as_str(), key.as_str());
+            assert_eq!(key.fingerprint(), id.fingerprint());
+        }
+    }
+
     /// With the number of the first format, as the first payloads had it, and without.
     #[test]
     fn r34_whose_a_payload_is_is_seen_in_both_forms() {
